@@ -1,0 +1,129 @@
+"""The settings a person can make, read from environment variables and checked before anything starts."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+PROJECT: Final = Path(__file__).resolve().parent.parent
+
+# Long enough that nobody guesses it: 32 characters from `secrets` carry 190 bits.
+SECRET_CHARACTERS: Final = 32
+
+HostList = Annotated[str, Meta(pattern=r"^[^\s,/]+(,[^\s,/]+)*$")]
+Secret = Annotated[str, Meta(min_length=SECRET_CHARACTERS)]
+
+
+class SettingError(Exception):
+    """A setting is missing or wrong; the message names the variable and says what to write."""
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
+    """Every setting of the project, one field a variable of the same name in capitals."""
+
+    secret_key: Secret
+    pseudonym_key: Secret
+    database_url: Annotated[str, Meta(pattern=r"^postgres(ql)?://.*/[^/?]+")] | None = None
+    prepare_statements: bool = True
+    broker_url: Annotated[str, Meta(pattern=r"^(redis|rediss|valkey)://.")] | None = None
+    var_dir: str = "var"
+    static_dir: str | None = None
+    port: Annotated[int, Meta(ge=1, le=65535)] = 8000
+    job_lease_seconds: Annotated[int, Meta(ge=1, le=3600)] = 15
+    max_body_bytes: Annotated[int, Meta(ge=65_536)] = 20_000_000
+    allowed_hosts: HostList = "127.0.0.1,localhost"
+    https: bool = False
+    debug: bool = False
+    log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    make_secrets: bool = False
+
+    @property
+    def var(self) -> Path:
+        """The folder of everything that is made while running; relative ones are under the project."""
+        return PROJECT / self.var_dir
+
+    @property
+    def hosts(self) -> list[str]:
+        return self.allowed_hosts.split(",")
+
+
+SECRETS: Final = ("secret_key", "pseudonym_key")
+
+# What to write, for the one line a person reads when a setting is missing or wrong.
+EXPECTED: Final = {
+    "secret_key": f"at least {SECRET_CHARACTERS} random characters, as `openssl rand -hex 32` prints them",
+    "pseudonym_key": f"at least {SECRET_CHARACTERS} random characters, as `openssl rand -hex 32` prints them",
+    "database_url": "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, or nothing to have a server started here",
+    "broker_url": "redis://:PASSWORD@HOST:PORT/0, or nothing to have a server started here",
+    "prepare_statements": "false where a pooler such as PgBouncer before 1.21 stands before the database, else true",
+    "var_dir": "the path of a folder",
+    "static_dir": "the path of the folder that `manage.py collectstatic` fills, or nothing",
+    "port": "a port from 1 to 65535, such as 8000",
+    "job_lease_seconds": "the seconds, 1 to 3600, after which the job of a silent worker is taken over, such as 15",
+    "max_body_bytes": "a number of bytes from 65536, such as 20000000",
+    "allowed_hosts": "the host names that people use, with commas and no spaces, such as ecrf.example.org",
+    "https": "true where people reach the site by https, else false",
+    "debug": "true or false; true shows settings to whoever causes an error",
+    "log_level": "DEBUG, INFO, WARNING or ERROR",
+    "make_secrets": "true to have missing secrets made and kept under VAR_DIR, else false",
+}
+
+
+def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
+    """Return the checked settings; makes missing secrets where the rules below allow it.
+
+    Secrets must be given with `DATABASE_URL`, because data that outlive this folder need keys that do too. Without
+    it, or with `MAKE_SECRETS`, missing ones are made at the first start and kept in the file `secrets` of `VAR_DIR`.
+
+    Raises SettingError for the first variable that is missing or wrong.
+    """
+    given = {name: _value(name, variables) for name in EXPECTED if variables.get(name.upper(), "").strip()}
+    if "database_url" not in given or given.get("make_secrets"):
+        folder = PROJECT / given.get("var_dir", "var")
+        given = kept_secrets(folder) | given
+    for name in SECRETS:
+        if name not in given:
+            raise SettingError(f"{name.upper()} is missing. Write {EXPECTED[name]}.")
+    return Environment(**given)
+
+
+def kept_secrets(folder: Path) -> dict[str, str]:
+    """Return the secrets kept in `folder`, made now if there are none yet; only the owner can read the file."""
+    file = folder / "secrets"
+    try:
+        if not file.exists():
+            _write_once(file, msgspec.json.encode({name: secrets.token_urlsafe(48) for name in SECRETS}))
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.DecodeError):
+        raise SettingError(
+            f"The secrets in {file} cannot be read or made by this user. "
+            "Start as the owner of that folder, or set VAR_DIR to another folder."
+        ) from None
+
+
+def _value(name: str, variables: Mapping[str, str]) -> Any:
+    """Convert one variable. The value never gets into the message: it may be a secret."""
+    kind = next(field.type for field in msgspec.structs.fields(Environment) if field.name == name)
+    try:
+        return msgspec.convert(variables[name.upper()].strip(), kind, strict=False)
+    except msgspec.ValidationError:
+        raise SettingError(f"{name.upper()} is not what it should be. Write {EXPECTED[name]}.") from None
+
+
+def _write_once(file: Path, content: bytes) -> None:
+    """Write a whole private file, or leave the one that another process wrote first."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=file.parent)  # mkstemp makes it readable by its owner only
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(content)
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        pass
+    finally:
+        Path(draft).unlink()

@@ -1,0 +1,233 @@
+"""Django's settings. What a person may set is read and checked by registry/environment.py."""
+
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import django_stubs_ext
+import pghistory
+from celery.schedules import crontab
+
+from registry.embedded import EmbeddedServerError, attach
+from registry.environment import PROJECT, SettingError, read_environment
+from registry.server_user import ServerUserError
+
+# Lets classes name the types inside a field, `models.Field[Any, Any]`, which Django's own do not yet.
+django_stubs_ext.monkeypatch()
+
+try:
+    ENVIRONMENT = read_environment()
+    # Where an address is missing, a server of our own is started, and stays as long as this process.
+    _own = attach(ENVIRONMENT.var, postgres=not ENVIRONMENT.database_url, valkey=not ENVIRONMENT.broker_url)
+except (SettingError, EmbeddedServerError, ServerUserError) as error:
+    # One line for the person who starts it, not a traceback.
+    raise SystemExit(str(error)) from None
+
+BASE_DIR = PROJECT
+VAR_DIR = ENVIRONMENT.var
+PSEUDONYM_KEY = ENVIRONMENT.pseudonym_key
+PORT = ENVIRONMENT.port
+JOB_LEASE_SECONDS = ENVIRONMENT.job_lease_seconds
+
+SECRET_KEY = ENVIRONMENT.secret_key
+DEBUG = ENVIRONMENT.debug
+ALLOWED_HOSTS = ENVIRONMENT.hosts
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "pgtrigger",
+    "pghistory",
+    "registry",
+    "crf",
+    "exports",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "registry.urls"
+WSGI_APPLICATION = "registry.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Limits of one request (the promises of the API): bytes of a body, entries of a bulk call.
+MAX_BODY_BYTES = ENVIRONMENT.max_body_bytes
+MAX_BULK_ENTRIES = 10_000
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+# Servers
+DATABASE_URL = ENVIRONMENT.database_url or _own.database_url
+BROKER_URL = (ENVIRONMENT.broker_url or _own.broker_url).replace("valkey://", "redis://", 1)
+
+
+def database(url: str) -> dict[str, Any]:
+    """Return Django's settings for one `postgresql://` address; its query string goes to the driver."""
+    parts = urlsplit(url)
+    options: dict[str, Any] = {"connect_timeout": 5} | dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.removeprefix("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.pop("host", parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "OPTIONS": options,
+        # Connecting costs more than most requests; a connection the server closed meanwhile is noticed.
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+# A pooler in transaction mode that knows no prepared statements (PgBouncer before 1.21) needs this off.
+PREPARE_STATEMENTS = ENVIRONMENT.prepare_statements
+DATABASES = {"default": database(DATABASE_URL)}
+
+# History: pghistory makes the tables; what is written to them is decided in registry/history.py.
+PGHISTORY_APPEND_ONLY = True
+PGHISTORY_OBJ_FIELD = pghistory.ObjForeignKey(db_index=True, related_name="+")
+# Every index of a history table is paid for at every entry: the audit adds those that it searches by.
+PGHISTORY_FOREIGN_KEY_FIELD = pghistory.ForeignKey(db_index=False)
+
+# People
+AUTH_USER_MODEL = "registry.Person"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "sign-in"
+
+# Security. Cookies and redirects for https only where the site is reached by https; a proxy ends TLS and says so.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENVIRONMENT.https
+SESSION_COOKIE_HTTPONLY = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.https else None
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if ENVIRONMENT.https else 0
+SECURE_REFERRER_POLICY = "same-origin"
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS] if ENVIRONMENT.https else []
+X_FRAME_OPTIONS = "DENY"
+
+# Language and time: data are dates, moments are kept in UTC.
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# Static files are served by ourselves: straight from the packages, or collected once (Dockerfile).
+STATIC_URL = "/static/"
+STATIC_ROOT = ENVIRONMENT.static_dir
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_ROOT
+        else "django.contrib.staticfiles.storage.StaticFilesStorage",
+    },
+}
+
+# Views read and write JSON themselves (registry/api.py): REST framework authenticates, dispatches and describes.
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "registry.negotiation.OnlyJson",
+    "DEFAULT_SCHEMA_CLASS": "registry.openapi.ApiSchema",
+    "URL_FORMAT_OVERRIDE": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "eCRF",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# Jobs. A job is a row; the message only says that there is one, and may be lost, doubled or late.
+CELERY_BROKER_URL = BROKER_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker as long as it takes
+# A request that cannot ring the doorbell must not wait for the broker, only a worker may: the sweep finds the row.
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "max_retries": 0,
+    "socket_connect_timeout": 2,
+    "socket_timeout": 2,  # longer than the second that a worker's call for messages blocks
+    "socket_keepalive": True,
+}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+# Each expires before the next comes, so that no backlog builds up while no worker runs.
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "take up waiting and abandoned jobs": {
+        "task": "exports.sweep_jobs",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
+    "recompute endpoints after changes": {
+        "task": "exports.recompute_stale",
+        "schedule": 2.0,
+        "options": {"expires": 2},
+    },
+    "forget answers that nobody will ask for again": {
+        "task": "registry.forget_answers",
+        "schedule": crontab(hour=3, minute=10),
+        "options": {"expires": 3600},
+    },
+    "check that no change was missed": {
+        "task": "exports.nightly_check",
+        "schedule": crontab(hour=2, minute=15),
+        "options": {"expires": 3600},
+    },
+}
+
+# Logs go to stderr and name records, never values: no request body, no query string, no SQL.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
+    "loggers": {"django": {"handlers": [], "level": ENVIRONMENT.log_level, "propagate": True}},
+}
