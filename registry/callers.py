@@ -1,0 +1,91 @@
+"""Who is calling: a token or a signed-in person, with the rights in force at this moment.
+
+One query for each request, so that a membership that ended or a token that was revoked counts at the next one.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from registry.database import Row, fetch_row
+from registry.models import Person, Site, Token
+from registry.rights import Caller, rights_of
+
+TOKEN_BYTES = 16
+"""32 hexadecimal digits, the form in which REDCap clients accept a token; 128 bits from the system's generator."""
+TOKEN_LIFETIME = timedelta(days=365)
+LAST_USE_IS_KEPT_TO = timedelta(minutes=5)
+"""A token's last use is written at most this often: it must not cost every request a write."""
+
+WITH_TOKEN = "SELECT * FROM ecrf_token(%s, %s, %s)"  # noqa: S105 -- a statement
+OF_PERSON = """
+    SELECT p.id, p.username, NULL, NULL, NULL,
+        (SELECT jsonb_agg(jsonb_build_array(m.role, m.site_id)) FROM registry_membership m
+          WHERE m.person_id = p.id AND m.starts_on <= %s AND (m.ends_on IS NULL OR m.ends_on >= %s)),
+        (SELECT jsonb_agg(s.code) FROM registry_site s)
+      FROM registry_person p WHERE p.is_active AND p.id = %s
+"""
+
+
+def digest_of(token: str) -> bytes:
+    """Return what is kept of a token: it is random enough that a plain SHA-256 cannot be reversed."""
+    return hashlib.sha256(token.upper().encode()).digest()
+
+
+def create_token(person: Person, *, site: Site | None = None, expires_at: datetime | None = None) -> tuple[str, Token]:
+    """Save a token of `person`, optionally for one site; return its text, which is not kept, and its row."""
+    text = secrets.token_hex(TOKEN_BYTES).upper()
+    expires = expires_at or timezone.now() + TOKEN_LIFETIME
+    token = Token.objects.create(person=person, digest=digest_of(text), hint=text[:4], site=site, expires_at=expires)
+    return text, token
+
+
+def caller_with_token(token: str, *, now: datetime) -> Caller | None:
+    """Return the caller whose unexpired, unrevoked token this is, None when there is none."""
+    found = _find(WITH_TOKEN, digest_of(token), now, timezone.localdate(now))
+    if found is None:
+        return None
+    caller, last_used_at = found
+    if last_used_at is None or now - last_used_at > LAST_USE_IS_KEPT_TO:
+        Token.objects.filter(digest=digest_of(token)).update(last_used_at=now)
+    return caller
+
+
+def caller_of(person_id: int, *, now: datetime) -> Caller | None:
+    """Return the caller that the active person with this key is, None when there is none."""
+    today = timezone.localdate(now)
+    found = _find(OF_PERSON, today, today, person_id)
+    return found[0] if found else None
+
+
+def _find(sql: str, *parameters: Any) -> tuple[Caller, datetime | None] | None:
+    row = _first_row_of_the_request(sql, parameters)
+    if row is None:
+        return None
+    person_id, username, token_id, only_site, last_used_at, memberships, codes = row
+    roles = tuple((role, site) for role, site in json.loads(memberships or "[]"))
+    sites = frozenset(json.loads(codes or "[]"))
+    rights = rights_of(roles, sites=sites, only_site=only_site)
+    caller = Caller(person_id=person_id, username=username, rights=rights, roles=roles, token_id=token_id, sites=sites)
+    return caller, last_used_at
+
+
+def _first_row_of_the_request(sql: str, parameters: Sequence[Any]) -> Row | None:
+    """Run the first statement of a request, on a new connection if the kept one has died meanwhile.
+
+    It does what Django's health check does with a statement of its own, in one round trip less.
+    """
+    connection.health_check_done = True  # type: ignore[attr-defined]  # Django has it, its types do not
+    try:
+        return fetch_row(sql, parameters)
+    except OperationalError:
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        return fetch_row(sql, parameters)
