@@ -1,0 +1,93 @@
+"""Assessments of the skin lesions."""
+
+from typing import ClassVar
+
+from crf.checks import Chart, Check, Row
+from crf.derivations import index_date, visit_response
+from crf.fields import (
+    DateField,
+    DecimalField,
+    FileField,
+    IntegerField,
+    NotesField,
+    RadioField,
+    TextField,
+    YesNoField,
+)
+from crf.forms import RepeatingForm
+
+AGREES_WITH = {"CR": {"CR"}, "PR": {"PR"}, "NR": {"SD", "PD"}}
+"""The investigator's judgements that agree with each computed visit response."""
+
+
+def baseline_clearance_is_not_0(assessment: Row, chart: Chart) -> bool:
+    """Return whether clearance is recorded up to the index date, when nothing can have cleared yet."""
+    first_dose = index_date((dose["dose_start"], dose["dose_mg"]) for dose in chart["dosing"])
+    on = assessment["lesion_date"]
+    return first_dose is not None and on is not None and on <= first_dose and bool(assessment["lesion_clearance"])
+
+
+def judgement_differs_from_the_computed_response(assessment: Row, _chart: Chart) -> bool:
+    """Return whether the investigator's response is not the one that clearance and new lesions give."""
+    judged, clearance, new = (assessment[name] for name in ("lesion_response", "lesion_clearance", "lesion_new"))
+    if judged is None or clearance is None or new is None:
+        return False
+    return judged not in AGREES_WITH[visit_response(clearance=clearance, new_lesions=new)]
+
+
+class LesionAssessment(RepeatingForm):
+    """The lesions at one visit (SDTM domains RS, QS)."""
+
+    order = 40
+
+    lesion_date = DateField("Date of assessment", section="Lesions", min="2000-01-01", required=True, sdtm="RS.RSDTC")
+    lesion_clearance = DecimalField(
+        "Clearance of the lesions present at the start",
+        note="% cleared since the start; 0 at baseline",
+        unit="%",
+        places=1,
+        max=100,
+        sdtm="RS.RSORRES",
+    )
+    lesion_new = YesNoField("New lesions since the last assessment", sdtm="RS.RSORRES")
+    clasi_activity = IntegerField("CLASI activity score", section="CLASI", min=0, max=70, sdtm="QS.QSORRES")
+    clasi_damage = IntegerField("CLASI damage score", min=0, max=56, sdtm="QS.QSORRES")
+    lesion_response = RadioField(
+        "Response as judged by the investigator",
+        {
+            "CR": "Complete",
+            "PR": "Partial",
+            "SD": "Stable disease",
+            "PD": "Progressive disease",
+            "NE": "Not evaluable",
+        },
+        section="Judgement",
+        sdtm="RS.RSSTRESC",
+    )
+    lesion_not_evaluable = TextField(
+        "Why it could not be evaluated", show_if="[lesion_response] = 'NE'", sdtm="RS.RSREASND"
+    )
+    systemic_flare = YesNoField("Flare of systemic lupus", sdtm="CE.CEOCCUR")
+    lesion_photo = FileField("Photograph", note="JPEG or PNG", identifier=True)
+    lesion_notes = NotesField("Notes", identifier=True)
+
+    soft_checks: ClassVar = [
+        Check(
+            code="baseline_clearance_not_0",
+            at="lesion_clearance",
+            message="Clearance is {lesion_clearance} % on {lesion_date}, before any dose could act. "
+            "At baseline it is 0: check the clearance and the date.",
+            fails=baseline_clearance_is_not_0,
+            reads={"dosing": ("dose_start", "dose_mg")},
+        ),
+        Check(
+            code="response_differs_from_computed",
+            at="lesion_response",
+            message="The response is {lesion_response}, but a clearance of {lesion_clearance} % and the new lesions "
+            "recorded give another. Check the three.",
+            fails=judgement_differs_from_the_computed_response,
+        ),
+    ]
+
+    class Meta:
+        verbose_name = "lesion assessment"
