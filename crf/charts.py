@@ -1,0 +1,134 @@
+"""What the entry service must know of the patients at hand before it can judge an entry: one question, one round trip.
+
+For each patient: the site, the rows that the edit checks read, and the instance numbers in use. The patient rows can
+be held meanwhile, so that two writers of one patient come one after the other; each statement of the question sees
+what was committed before it began, so that what is read after the wait is what the other writer left.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from django.db import connection
+
+from crf.checks import reads_of
+from crf.forms import Form, all_forms, forms_by_name, patient_form
+from crf.storage import read_partial_dates, table_of
+
+Reads = Mapping[str, tuple[str, ...]]
+"""Variables by form name."""
+
+
+@dataclass(slots=True)
+class Known:
+    """One patient: the site, the rows that checks read by form name, and the instance numbers taken by form."""
+
+    site: str
+    chart: dict[str, list[dict[str, Any]]]
+    taken: dict[type[Form], set[int]] = field(default_factory=dict)
+
+
+@cache
+def reads_of_forms(forms: tuple[type[Form], ...]) -> Reads:
+    """Return the variables that the checks of all these forms read, by form name."""
+    read: dict[str, dict[str, None]] = {}
+    for form in forms:
+        for name, variables in reads_of(form).items():
+            read.setdefault(name, {}).update(dict.fromkeys(variables))
+    return {name: tuple(variables) for name, variables in read.items()}
+
+
+def known_patients(
+    record_ids: Iterable[str], *, forms: Collection[type[Form]], sites: Collection[str], hold: bool
+) -> dict[str, Known]:
+    """Return those of the patients that are at one of `sites`, with what entries of `forms` are judged by.
+
+    `hold` keeps other writers of these patients waiting until the transaction ends. The patients are taken in the
+    order of the record id, so that two calls with the same patients never wait for each other in a circle.
+    """
+    ordered = tuple(form for form in all_forms() if form in forms)
+    statements = _statements(ordered, hold=hold)
+    wanted = ",".join(sorted(set(record_ids)))
+    parameters = [wanted, ",".join(sites), *[wanted] * (len(statements) - 1)]
+    reads = reads_of_forms(ordered)
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join(statements), parameters)
+        known = _patients(cursor.fetchall(), reads)
+        for name in _other_forms(reads):
+            cursor.nextset()
+            _add_rows(known, name, reads[name], cursor.fetchall())
+        for form in (form for form in ordered if form.repeating):
+            cursor.nextset()
+            for record_id, instances in cursor.fetchall():
+                if record_id in known:
+                    known[record_id].taken[form] = set(instances)
+    return known
+
+
+def new_patient(site: str, *, forms: Collection[type[Form]]) -> Known:
+    """Return a patient who has no rows yet."""
+    return Known(site=site, chart={name: [] for name in reads_of_forms(tuple(forms))})
+
+
+@cache
+def _statements(forms: tuple[type[Form], ...], *, hold: bool) -> list[str]:
+    """Return the statements of the question: the patients, the rows of each form that is read, the numbers taken."""
+    reads, patient = reads_of_forms(forms), patient_form()
+    columns = _columns(("site_id", *_patient_variables(reads)))
+    held = " FOR NO KEY UPDATE" if hold else ""
+    statements = [
+        f"SELECT record_id, {columns} FROM {table_of(patient).quoted}"  # noqa: S608 -- identifiers of the declaration
+        " WHERE record_id = ANY(string_to_array(%s, ',')) AND site_id = ANY(string_to_array(%s, ','))"
+        f" AND deleted_at IS NULL ORDER BY record_id{held}"
+    ]
+    for name in _other_forms(reads):
+        statements.append(
+            f"SELECT record_id, {_columns(('instance', *reads[name]))} FROM {table_of(forms_by_name()[name]).quoted}"  # noqa: S608 -- identifiers of the declaration
+            " WHERE record_id = ANY(string_to_array(%s, ',')) AND deleted_at IS NULL"
+        )
+    for form in (form for form in forms if form.repeating):
+        statements.append(
+            f"SELECT record_id, array_agg(instance) FROM {table_of(form).quoted}"  # noqa: S608 -- identifiers of the declaration
+            " WHERE record_id = ANY(string_to_array(%s, ',')) GROUP BY record_id"
+        )
+    return statements
+
+
+def _columns(names: Iterable[str]) -> str:
+    return ", ".join(connection.ops.quote_name(name) for name in names)
+
+
+def _patient_variables(reads: Reads) -> tuple[str, ...]:
+    return reads.get(patient_form().form_name(), ())
+
+
+def _other_forms(reads: Reads) -> list[str]:
+    return [name for name in reads if name != patient_form().form_name()]
+
+
+def _patients(rows: Sequence[tuple[Any, ...]], reads: Reads) -> dict[str, Known]:
+    variables = _patient_variables(reads)
+    partial = [name for name in table_of(patient_form()).partial_dates if name in variables]
+    known: dict[str, Known] = {}
+    for record_id, site, *values in rows:
+        chart: dict[str, list[dict[str, Any]]] = {name: [] for name in reads}
+        if variables:
+            row = {"instance": 1, **dict(zip(variables, values, strict=True))}
+            read_partial_dates(row, partial)
+            chart[patient_form().form_name()] = [row]
+        known[record_id] = Known(site=site, chart=chart)
+    return known
+
+
+def _add_rows(
+    known: Mapping[str, Known], name: str, variables: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Put the rows of one form into the charts of the patients that may be seen."""
+    names = ("instance", *variables)
+    partial = [name for name in table_of(forms_by_name()[name]).partial_dates if name in variables]
+    for record_id, *values in rows:
+        if record_id in known:
+            row = dict(zip(names, values, strict=True))
+            read_partial_dates(row, partial)
+            known[record_id].chart[name].append(row)

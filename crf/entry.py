@@ -1,0 +1,185 @@
+"""The entry service: the only way in, whichever door the values came through.
+
+Create, change and delete entries of any form. Each call runs in the transaction of its caller (`registry.acting`),
+authorises, runs the edit checks and saves; triggers write the history and list the changed charts. Hard checks
+refuse, one coded message a field, and then nothing is saved; soft checks save and warn.
+
+Writers of the same patient wait for one another (a lock on the patient row), writers of different patients do not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from django.db import IntegrityError, connection
+from django.db.models import Q
+from django.utils import timezone
+
+from crf import storage
+from crf.batch import Batch, Result, first_per_field, problem_at
+from crf.charts import known_patients
+from crf.checks import Chart, Finding, hard_findings, soft_findings
+from crf.constraint_problems import finding_of
+from crf.forms import Form, Status, all_forms, repeating_forms
+from crf.reading import Submission
+from crf.refusals import Locked, NotAllowed, NotFound, ReasonNeeded, Refused, Stale
+from crf.storage import Entry
+from registry.rights import Caller, Right
+
+
+def create_entries(
+    submissions: Sequence[Submission], *, by: Caller, atomic: bool = True, now: datetime | None = None
+) -> list[Result]:
+    """Save new entries of any forms, and return what became of each, in order.
+
+    Patients are saved first, so that their other forms can come in the same call. With `atomic` one bad entry
+    refuses all; without, the good ones are saved and the bad ones reported.
+
+    Raises Refused (only with `atomic`).
+    """
+    return Batch(submissions, by=by, now=now or timezone.now()).create(atomic=atomic)
+
+
+def create_entry(submission: Submission, *, by: Caller, now: datetime | None = None) -> Entry:
+    """Save one new entry and return it with its warnings. Raises Refused."""
+    (result,) = create_entries([submission], by=by, now=now)
+    assert result.entry is not None  # noqa: S101 -- atomic: it is there, or Refused was raised
+    return result.entry
+
+
+def get_entry(form: type[Form], record_id: str, instance: int, *, by: Caller) -> Entry:
+    """Return one entry with its warnings. Raises NotFound."""
+    readable = by.sites_with(Right.READ)
+    entry = _select_one(form, record_id, instance, sites=readable)
+    known = known_patients([record_id], forms=[form], sites=readable, hold=False).get(record_id)
+    if known is None:
+        raise NotFound
+    entry.warnings = soft_findings(form, entry.as_row(), chart=known.chart)
+    return entry
+
+
+def change_entry(
+    form: type[Form],
+    record_id: str,
+    instance: int,
+    submission: Submission,
+    *,
+    by: Caller,
+    version: int,
+    reason: str | None = None,
+    now: datetime | None = None,
+) -> Entry:
+    """Change an entry: variables that were sent are set or cleared, the others stay; return it with its warnings.
+
+    `version` is the one that the change was made from. What changes nothing is saved nowhere.
+    Raises NotFound, NotAllowed, Locked, Stale, ReasonNeeded, Refused.
+    """
+    now = now or timezone.now()
+    current, chart = _for_writing(form, record_id, instance, by=by)
+    if current.version != version:
+        raise Stale(current, submission.values)
+    changed = _applied(submission, to=current)
+    chart = _with(changed, chart)
+    _refuse_what_fails(changed, submission, chart=chart, now=now)
+    names = [name for name, value in changed.values.items() if value != current.values[name]]
+    if names or (changed.status, changed.missing) != (current.status, current.missing):
+        if current.status == Status.COMPLETE and not reason:
+            raise ReasonNeeded
+        changed.version, changed.updated_at = current.version + 1, now
+        _update(changed, names)
+    changed.warnings = soft_findings(form, changed.as_row(), chart=chart)
+    return changed
+
+
+def delete_entry(
+    form: type[Form], record_id: str, instance: int, *, by: Caller, version: int, reason: str | None
+) -> None:
+    """Hide an entry, or a patient with all entries; the rows stay and can be brought back.
+
+    Raises NotFound, NotAllowed, Locked, Stale, ReasonNeeded.
+    """
+    current, _chart = _for_writing(form, record_id, instance, by=by)
+    if current.version != version:
+        raise Stale(current, {})
+    if not reason:
+        raise ReasonNeeded
+    forms = (form,) if form.repeating else all_forms()
+    if not form.repeating and _has_locked_entries(record_id):
+        raise Locked
+    which = "record_id = %s AND instance = %s" if form.repeating else "record_id = %s"
+    parameters = [record_id, instance] if form.repeating else [record_id]
+    now = timezone.now()
+    with connection.cursor() as cursor:
+        for hidden in forms:
+            sql = (
+                f"UPDATE {storage.table_of(hidden).quoted} SET deleted_at = %s, updated_at = %s, version = version + 1"  # noqa: S608 -- identifiers of the declaration
+            )
+            cursor.execute(f"{sql} WHERE deleted_at IS NULL AND {which}", [now, now, *parameters])
+
+
+def _has_locked_entries(record_id: str) -> bool:
+    locked = Q(patient=record_id, deleted_at__isnull=True, locked=True)
+    return any(form.objects.filter(locked).exists() for form in repeating_forms())
+
+
+def _select_one(form: type[Form], record_id: str, instance: int, *, sites: frozenset[str]) -> Entry:
+    where = "record_id = %s AND instance = %s AND site_id = ANY(%s)"
+    found = storage.select_entries(form, where=where, parameters=[record_id, instance, list(sites)])
+    if not found:
+        raise NotFound
+    return found[0]
+
+
+def _for_writing(form: type[Form], record_id: str, instance: int, *, by: Caller) -> tuple[Entry, Chart]:
+    """Return an entry that the caller may change, and what it is judged by; its patient is held meanwhile."""
+    readable = by.sites_with(Right.READ)
+    known = known_patients([record_id], forms=[form], sites=readable, hold=True).get(record_id)
+    if known is None:
+        raise NotFound
+    entry = _select_one(form, record_id, instance, sites=readable)
+    if not by.may(Right.ENTER, at=entry.site):
+        raise NotAllowed
+    if entry.locked:
+        raise Locked
+    return entry, known.chart
+
+
+def _applied(submission: Submission, *, to: Entry) -> Entry:
+    """Return the entry as it will be: a value that is set takes the place of the reason why there was none."""
+    reasons = {name: why for name, why in to.missing.items() if submission.values.get(name) is None}
+    reasons |= {name: why for name, why in submission.missing.items() if why is not None}
+    for name in [name for name, why in submission.missing.items() if why is None]:
+        reasons.pop(name, None)
+    status = to.status if submission.status is None else submission.status
+    return replace(to, status=status, missing=reasons, values=to.values | submission.values)
+
+
+def _with(entry: Entry, chart: Chart) -> Chart:
+    """Return the chart with the entry in it as it will be."""
+    name, row = entry.form.form_name(), entry.as_row()
+    if name not in chart:
+        return chart
+    others = [other for other in chart[name] if other["instance"] != entry.instance]
+    return {**chart, name: [*others, row]}
+
+
+def _refuse_what_fails(entry: Entry, submission: Submission, *, chart: Chart, now: datetime) -> None:
+    """Raise Refused with what could not be read and what the hard checks find, one problem a field."""
+    findings = [Finding(*unread) for unread in submission.unread]
+    findings += hard_findings(
+        entry.form,
+        entry.as_row(),
+        status=entry.status,
+        missing=entry.missing,
+        chart=chart,
+        today=timezone.localdate(now),
+    )
+    if findings:
+        raise Refused([problem_at(entry, finding) for finding in first_per_field(findings)])
+
+
+def _update(entry: Entry, names: Sequence[str]) -> None:
+    try:
+        storage.update_entry(entry, changed=names)
+    except IntegrityError as error:
+        raise Refused([problem_at(entry, finding_of(error))]) from error

@@ -1,0 +1,172 @@
+"""Rows of forms in and out of PostgreSQL, with SQL made once from the declaration of each form.
+
+The ORM would build and convert every row anew; a create would cost twice as much (docs/performance.md). Writes here
+are for the entry service alone: they check nothing.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from django.db import connection
+
+from crf.fields import PartialDateField
+from crf.forms import Form, Status
+from crf.partial_dates import PartialDate
+from registry.database import execute
+
+BESIDE = ("record_id", "site_id", "instance", "status", "version", "missing", "locked", "updated_at")
+"""The columns that every form has beside its variables, in the order in which an `Entry` is read."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One saved instance of a form; `values` holds every variable, None where there is no value."""
+
+    form: type[Form]
+    record_id: str
+    site: str
+    instance: int
+    status: Status
+    version: int
+    missing: dict[str, str]
+    locked: bool
+    updated_at: datetime
+    values: dict[str, Any]
+    warnings: list[Any] = field(default_factory=list)
+
+    @property
+    def etag(self) -> str:
+        """The version as HTTP's entity tag."""
+        return f'"{self.version}"'
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the values as edit checks read them."""
+        return {**self.values, "instance": self.instance}
+
+
+@dataclass(frozen=True)
+class Table:
+    """The SQL of one form."""
+
+    form: type[Form]
+    name: str
+    variables: tuple[str, ...]
+    partial_dates: tuple[str, ...]
+
+    @property
+    def quoted(self) -> str:
+        """The table name, quoted."""
+        return connection.ops.quote_name(self.name)
+
+    def entry_columns(self) -> str:
+        """Return the columns of an entry: those beside the variables, then the variables."""
+        return ", ".join(connection.ops.quote_name(name) for name in (*BESIDE, *self.variables))
+
+
+@cache
+def table_of(form: type[Form]) -> Table:
+    """Return the SQL of `form`."""
+    variables = tuple(name for name in form.variables() if name not in BESIDE)
+    partial = tuple(name for name, kind in form.variables().items() if isinstance(kind, PartialDateField))
+    return Table(form=form, name=form._meta.db_table, variables=variables, partial_dates=partial)
+
+
+def entry_of(form: type[Form], row: Sequence[Any]) -> Entry:
+    """Return the entry that a row of `Table.entry_columns` is."""
+    table, beside = table_of(form), len(BESIDE)
+    record_id, site, instance, status, version, missing, locked, updated_at = row[:beside]
+    values = dict(zip(table.variables, row[beside:], strict=True))
+    if not form.repeating:
+        values = {"record_id": record_id, **values}
+    read_partial_dates(values, table.partial_dates)
+    reasons = json.loads(missing) if isinstance(missing, str) else missing
+    return Entry(form, record_id, site, instance, Status(status), version, reasons, locked, updated_at, values)
+
+
+def select_entries(
+    form: type[Form],
+    *,
+    where: str,
+    parameters: Sequence[Any],
+) -> list[Entry]:
+    """Return the entries that are not deleted and for which the SQL condition `where` holds, by record and instance."""
+    table = table_of(form)
+    sql = (
+        f"SELECT {table.entry_columns()} FROM {table.quoted}"  # noqa: S608 -- identifiers of the declaration
+        f" WHERE deleted_at IS NULL AND {where} ORDER BY record_id, instance"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return [entry_of(form, row) for row in cursor.fetchall()]
+
+
+def insert_entries(form: type[Form], entries: Sequence[Entry], *, beside: Mapping[str, Sequence[Any]]) -> None:
+    """Save new entries of one form in one statement, several by COPY.
+
+    `beside` gives further columns, with a value for each entry.
+    """
+    table = table_of(form)
+    names = (*BESIDE, "created_at", *beside, *table.variables)
+    columns = ", ".join(connection.ops.quote_name(name) for name in names)
+    rows = [
+        (*_beside(entry), *further, *_stored(entry, table.variables))
+        for entry, further in zip(
+            entries, zip(*beside.values(), strict=True) if beside else _nothing(entries), strict=True
+        )
+    ]
+    if len(rows) == 1:
+        execute(f"INSERT INTO {table.quoted} ({columns}) VALUES ({', '.join(['%s'] * len(names))})", rows[0])  # noqa: S608 -- identifiers of the declaration
+        return
+    # What COPY finds wrong comes when it ends, past Django's own translation of the driver's exceptions.
+    statement = f"COPY {table.quoted} ({columns}) FROM STDIN"
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def update_entry(entry: Entry, *, changed: Collection[str]) -> None:
+    """Save a changed entry over its former version: the variables `changed`, and what stands beside them."""
+    table = table_of(entry.form)
+    names = ["status", "version", "missing", "updated_at", *changed]
+    assignments = ", ".join(f"{connection.ops.quote_name(name)} = %s" for name in names)
+    values: list[Any] = [entry.status.value, entry.version, json.dumps(entry.missing), entry.updated_at]
+    sql = f"UPDATE {table.quoted} SET {assignments} WHERE record_id = %s AND instance = %s"  # noqa: S608 -- identifiers of the declaration
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*values, *_stored(entry, changed), entry.record_id, entry.instance])
+
+
+def _beside(entry: Entry) -> tuple[Any, ...]:
+    """Return the values of `BESIDE`, and the time of creation, which is that of the first version."""
+    saved_at = entry.updated_at.isoformat()
+    return (
+        entry.record_id,
+        entry.site,
+        entry.instance,
+        entry.status.value,
+        entry.version,
+        json.dumps(entry.missing) if entry.missing else "{}",
+        entry.locked,
+        saved_at,
+        saved_at,
+    )
+
+
+def _nothing(entries: Sequence[Entry]) -> Iterable[tuple[()]]:
+    return [()] * len(entries)
+
+
+def _stored(entry: Entry, variables: Iterable[str]) -> list[Any]:
+    """Return the values of an entry as they go to the columns of `variables`."""
+    kinds, values = entry.form.variables(), entry.values
+    return [None if (value := values[name]) is None else kinds[name].stored(value) for name in variables]
+
+
+def read_partial_dates(row: dict[str, Any], names: Iterable[str]) -> None:
+    """Turn the texts of partial dates in a row into partial dates."""
+    for name in names:
+        if isinstance(row[name], str):  # the ORM has made dates of them already
+            row[name] = PartialDate.parse(row[name])
