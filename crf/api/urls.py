@@ -1,0 +1,66 @@
+"""Addresses of the forms, made from their declarations: a form that is added has its addresses."""
+
+from django.urls import URLPattern, path, register_converter
+
+from crf.api.bulk import Entries
+from crf.api.views import Dictionary, EntryDetail, InstanceList, PatientList, PooledForm
+from crf.forms import all_forms, patient_form, repeating_forms
+
+
+class RecordIdConverter:
+    """The record id of a patient in an address."""
+
+    regex = "[A-Z][A-Z0-9]{1,7}-[0-9]{3,7}"
+
+    def to_python(self, value: str) -> str:
+        """Return the record id."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """Return the record id."""
+        return value
+
+
+class InstanceConverter:
+    """The number of an instance: from 1, without leading zeros, never beyond what the column holds."""
+
+    regex = "[1-9][0-9]{0,4}"
+
+    def to_python(self, value: str) -> int:
+        """Return the number; ValueError makes the address one that does not exist."""
+        if int(value) > 32_767:
+            raise ValueError
+        return int(value)
+
+    def to_url(self, value: int) -> str:
+        """Return the digits."""
+        return str(value)
+
+
+register_converter(RecordIdConverter, "record_id")
+register_converter(InstanceConverter, "instance")
+
+
+def _of_repeating_forms() -> list[URLPattern]:
+    addresses = []
+    for form in repeating_forms():
+        name = form.form_name()
+        of_patient = f"patients/<record_id:record_id>/{name}/"
+        addresses += [
+            path(of_patient, InstanceList.as_view(form=form), name=f"{name}-instances"),
+            path(f"{of_patient}<instance:instance>/", EntryDetail.as_view(form=form), name=f"{name}-instance"),
+        ]
+    return addresses
+
+
+urlpatterns = [
+    path("patients/", PatientList.as_view(form=patient_form()), name="patients"),
+    path("patients/<record_id:record_id>/", EntryDetail.as_view(form=patient_form()), name="patient"),
+    *_of_repeating_forms(),
+    *[
+        path(f"forms/{form.form_name()}/", PooledForm.as_view(form=form), name=f"{form.form_name()}-pooled")
+        for form in all_forms()
+    ],
+    path("entries/", Entries.as_view(), name="entries"),
+    path("dictionary/", Dictionary.as_view(), name="dictionary"),
+]

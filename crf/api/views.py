@@ -1,0 +1,278 @@
+"""The forms over REST: patients, their instances, each form over all patients, the dictionary."""
+
+import re
+from typing import Any, ClassVar
+
+from django.http import HttpResponse
+from django.utils.translation import gettext as _
+from rest_framework.request import Request
+
+from crf import entry as service
+from crf.api.pages import EntryPages, entry_page, filters_of, list_parameters
+from crf.api.representation import entry_component, entry_json, problem_json, submission_component
+from crf.dictionary import COLUMNS, dictionary_csv, dictionary_rows
+from crf.forms import Form, patient_form
+from crf.reading import read_json
+from crf.refusals import Locked, NotAllowed, NotFound, ReasonNeeded, Refused, Stale
+from crf.storage import Entry
+from registry.api import ApiView, answer, caller, change_reason, read_body, require
+from registry.openapi import IDEMPOTENCY_KEY, Operation, header, listing
+from registry.problems import Problem, bad_request, not_found, request_error
+from registry.rights import Right
+
+IF_MATCH = header("If-Match", "The ETag of the version that is changed.", required=True)
+REASON = header("X-Change-Reason", "Why a complete form is changed, or an entry deleted.")
+VERSION = re.compile(r"\d{1,10}", re.ASCII)
+CONFLICT_CODES = frozenset({"record_exists", "entry_exists"})
+
+
+class EntryView(ApiView):
+    """A view of one form: translates what the entry service raises into problems."""
+
+    form: type[Form] = Form  # type: ignore[type-abstract]  # each address gives its own
+
+    def problem_of(self, exc: Exception) -> Problem | None:
+        """Return the problem that a refusal of the entry service stands for."""
+        return refusal(exc) or super().problem_of(exc)
+
+
+class EntryListView(EntryView):
+    """A list of entries of one form, with its filters."""
+
+    def takes_parameter(self, name: str) -> bool:
+        """Return whether the list can be filtered by `name`."""
+        listed = self.request.method in ("GET", "HEAD")
+        return listed and (name in EntryPages.parameters or name in filters_of(self.form))
+
+
+class PatientList(EntryListView):
+    """The patients the caller may see, and new ones."""
+
+    def operation(self, method: str) -> Operation:
+        """Describe the calls."""
+        if method == "get":
+            return _listed(self.form, "Patients I may see")
+        return _created(self.form, "Enrol a patient")
+
+    def get(self, request: Request) -> HttpResponse:
+        """Return a page of patients."""
+        visible = self.form.objects.visible_to(caller(request))
+        return entry_page(self.form, visible, request=request, view=self)
+
+    def post(self, request: Request) -> HttpResponse:
+        """Save a new patient; the record id is given by the registry when it is left out."""
+        submission = read_json(self.form, read_body(request), creating=True)
+        saved = service.create_entry(submission, by=caller(request))
+        return _saved(saved, list_address=request.path, name=saved.record_id)
+
+
+class InstanceList(EntryListView):
+    """The instances of one form of a patient, and new ones."""
+
+    def operation(self, method: str) -> Operation:
+        """Describe the calls."""
+        if method == "get":
+            return _listed(self.form, f"{self.form.title()}: the instances of a patient")
+        return _created(self.form, f"{self.form.title()}: add an instance")
+
+    def get(self, request: Request, record_id: str) -> HttpResponse:
+        """Return a page of instances."""
+        by = caller(request)
+        if not patient_form().objects.visible_to(by).filter(record_id=record_id).exists():
+            raise not_found()
+        entries = self.form.objects.visible_to(by).filter(patient_id=record_id)
+        return entry_page(self.form, entries, request=request, view=self)
+
+    def post(self, request: Request, record_id: str) -> HttpResponse:
+        """Save a new instance under the next number."""
+        by = caller(request)
+        submission = read_json(self.form, read_body(request), creating=True)
+        submission.record_id = record_id
+        saved = service.create_entry(submission, by=by)
+        return _saved(saved, list_address=request.path, name=saved.instance)
+
+    def problem_of(self, exc: Exception) -> Problem | None:
+        """Return a 404 for a patient that is not there: here it is named by the address."""
+        if isinstance(exc, Refused) and exc.problems[0].code == "patient_not_found":
+            missing = not_found()
+            missing.errors = [request_error("record_id", "patient_not_found", exc.problems[0].message)]
+            return missing
+        return super().problem_of(exc)
+
+
+class EntryDetail(EntryView):
+    """One entry: a patient form, or one instance of a repeating form."""
+
+    def operation(self, method: str) -> Operation:
+        """Describe the calls."""
+        name = self.form.title()
+        read = {200: entry_component(self.form, warnings=True)}
+        if method == "get":
+            return Operation(f"{name}: one entry", responses=read)
+        guarded = (400, 401, 403, 404, 409, 412, 428)
+        if method == "delete":
+            return Operation(f"{name}: delete", responses={204: None}, parameters=(IF_MATCH, REASON), problems=guarded)
+        return Operation(
+            f"{name}: change; absent keeps, null clears",
+            request=submission_component(self.form, creating=False),
+            responses=read,
+            parameters=(IF_MATCH, REASON),
+            problems=guarded,
+        )
+
+    def get(self, request: Request, record_id: str, instance: int = 1) -> HttpResponse:
+        """Return the entry with its ETag and what the soft checks say of it."""
+        return _read(service.get_entry(self.form, record_id, instance, by=caller(request)))
+
+    def patch(self, request: Request, record_id: str, instance: int = 1) -> HttpResponse:
+        """Change the entry by a JSON merge patch."""
+        changed = service.change_entry(
+            self.form,
+            record_id,
+            instance,
+            read_json(self.form, read_body(request), creating=False),
+            by=caller(request),
+            version=_version(request),
+            reason=change_reason(request),
+        )
+        return _read(changed)
+
+    def delete(self, request: Request, record_id: str, instance: int = 1) -> HttpResponse:
+        """Hide the entry; a patient is hidden with all entries."""
+        service.delete_entry(
+            self.form,
+            record_id,
+            instance,
+            by=caller(request),
+            version=_version(request),
+            reason=change_reason(request),
+        )
+        gone = HttpResponse(status=204)
+        del gone["Content-Type"]
+        return gone
+
+
+class PooledForm(EntryListView):
+    """One form over all patients that the caller may see."""
+
+    def operation(self, _method: str) -> Operation:
+        """Describe the call."""
+        return _listed(self.form, f"{self.form.title()}: over all patients I may see")
+
+    def get(self, request: Request) -> HttpResponse:
+        """Return a page of entries."""
+        visible = self.form.objects.visible_to(caller(request))
+        return entry_page(self.form, visible, request=request, view=self)
+
+
+class Dictionary(ApiView):
+    """The data dictionary, as JSON or as REDCap's CSV file."""
+
+    parameters: ClassVar = frozenset({"format"})
+
+    def operation(self, _method: str) -> Operation:
+        """Describe the call."""
+        row = {
+            "type": "object",
+            "required": list(COLUMNS),
+            "properties": {name: {"type": "string"} for name in COLUMNS},
+        }
+        return Operation(
+            "The data dictionary; ?format=csv gives REDCap's CSV file",
+            responses={200: {"type": "array", "items": row}},
+            problems=(400, 401, 403),
+        )
+
+    def get(self, request: Request) -> HttpResponse:
+        """Return a row for each variable of each form."""
+        require(request, Right.READ)
+        wanted = request.query_params.get("format", "json")
+        if wanted not in ("json", "csv"):
+            raise bad_request("format", "unknown_code", _("format: choose json or csv."))
+        if wanted == "csv":
+            named = {"Content-Disposition": 'attachment; filename="data-dictionary.csv"'}
+            return HttpResponse(dictionary_csv(), content_type="text/csv; charset=utf-8", headers=named)
+        return answer(dictionary_rows())
+
+
+def refusal(exc: Exception) -> Problem | None:
+    """Return the problem that a refusal of the entry service stands for, None for another exception."""
+    match exc:
+        case Refused():
+            return refused(exc.problems, [problem_json(problem) for problem in exc.problems])
+        case NotFound():
+            return not_found()
+        case NotAllowed():
+            return Problem(403, "not_allowed", _("You may read the patients of this site, but not enter data."))
+        case Locked():
+            return Problem(409, "locked", _("The entry is locked. Ask the data manager to unlock it."))
+        case ReasonNeeded():
+            message = _("Say why in the header X-Change-Reason: the form is complete, or it is to be deleted.")
+            error = request_error("X-Change-Reason", "reason_needed", message)
+            return Problem(400, "reason_needed", message, errors=[error])
+        case Stale():
+            return _stale(exc)
+    return None
+
+
+def refused(problems: list[Any], errors: list[dict[str, Any]]) -> Problem:
+    """Return the problem of submissions that broke hard checks: 400, 403 without the right, 409 for what exists."""
+    codes = {problem.code for problem in problems}
+    status = 403 if codes == {"not_allowed"} else 409 if codes <= CONFLICT_CODES else 400
+    return Problem(
+        status, "refused", _("Nothing was saved. Mend what `errors` names and send it again."), errors=errors
+    )
+
+
+def _stale(exc: Stale) -> Problem:
+    """Return a 412 with both values of each variable that differs."""
+    current = exc.current
+    conflicts = [
+        {"field": name, "yours": value, "current": current.values[name]}
+        for name, value in exc.yours.items()
+        if value != current.values[name]
+    ]
+    message = _("The entry is at version %(version)d by now. Compare both values of each field and send yours again.")
+    return Problem(
+        412,
+        "stale",
+        message % {"version": current.version},
+        headers={"ETag": current.etag},
+        current=entry_json(current),
+        conflicts=conflicts,
+    )
+
+
+def _version(request: Request) -> int:
+    """Return the version that `If-Match` names; raise a 428 problem without one."""
+    tag = request.headers.get("If-Match", "")
+    number = tag.strip().removeprefix('"').removesuffix('"')
+    if VERSION.fullmatch(number) is None:
+        message = _("Send the ETag of the version you read in the header If-Match.")
+        raise Problem(428, "version_needed", message)
+    return int(number)
+
+
+def _read(entry: Entry) -> HttpResponse:
+    return answer(entry_json(entry, warnings=True), headers={"ETag": entry.etag})
+
+
+def _saved(entry: Entry, *, list_address: str, name: str | int) -> HttpResponse:
+    """Answer with a new entry; its address is that of its list and its own name there."""
+    headers = {"ETag": entry.etag, "Location": f"{list_address}{name}/"}
+    return answer(entry_json(entry, warnings=True), status=201, headers=headers)
+
+
+def _listed(form: type[Form], summary: str) -> Operation:
+    page = listing(entry_component(form))
+    return Operation(summary, responses={200: page}, parameters=list_parameters(form))
+
+
+def _created(form: type[Form], summary: str) -> Operation:
+    return Operation(
+        summary,
+        request=submission_component(form, creating=True),
+        responses={201: entry_component(form, warnings=True)},
+        parameters=(IDEMPOTENCY_KEY,),
+        problems=(400, 401, 403, 404, 409, 413, 415, 422),
+    )

@@ -1,0 +1,106 @@
+"""Errors as RFC 9457 problem details: the one shape in which the REST API says what went wrong."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from rest_framework import exceptions
+
+from registry.encoding import encode_json
+
+CONTENT_TYPE = "application/problem+json"
+
+TITLES: Mapping[int, str] = {
+    400: "The request is not valid",
+    401: "Sign in, or send a valid token",
+    403: "You may not do this",
+    404: "There is nothing here that you may see",
+    405: "This address does not do that",
+    406: "Only JSON is served here",
+    409: "The present state does not allow it",
+    412: "Somebody else changed it first",
+    413: "The request is too large",
+    415: "Send JSON",
+    422: "The idempotency key was used for another request",
+    428: "Say which version you change",
+    429: "Too many requests",
+    500: "Something failed on our side",
+}
+
+
+class Problem(Exception):
+    """An answer that is not a success: HTTP status, a stable code, words, and what is wrong with each field."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(code)
+        self.status, self.code, self.detail = status, code, detail
+        self.errors, self.headers, self.members = list(errors), dict(headers or {}), members
+
+    def response(self) -> HttpResponse:
+        """Return the problem as an HTTP response."""
+        body = {
+            "type": "about:blank",
+            "title": TITLES.get(self.status, "The request was refused"),
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "errors": self.errors,
+            **self.members,
+        }
+        return HttpResponse(encode_json(body), status=self.status, content_type=CONTENT_TYPE, headers=self.headers)
+
+
+def request_error(field: str | None, code: str, message: str) -> dict[str, Any]:
+    """Return one of the `errors` of a problem that concerns no entry: a parameter or a member of the body."""
+    return {"form": None, "record_id": None, "instance": None, "field": field, "code": code, "message": message}
+
+
+def bad_request(field: str | None, code: str, message: str) -> Problem:
+    """Return the problem of one wrong parameter or member of the body."""
+    return Problem(400, "invalid", message, errors=[request_error(field, code, message)])
+
+
+def not_found() -> Problem:
+    """Return the problem of what is not there, or not for this caller: the two are not told apart."""
+    return Problem(404, "not_found", _("There is no such thing among what you may see."))
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """Return the problem that an exception of Django or REST framework stands for, None for one of another kind."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, Http404):
+        return not_found()
+    if isinstance(error, exceptions.APIException):
+        return _of_rest_framework(error)
+    return None
+
+
+def _of_rest_framework(error: exceptions.APIException) -> Problem:
+    headers: dict[str, str] = {}
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(wait) + 1)
+    code = error.default_code if isinstance(error.default_code, str) else "refused"
+    return Problem(error.status_code, code, str(error.detail), headers=headers)
+
+
+def server_error(_request: HttpRequest) -> HttpResponse:
+    """Answer a failure of our own; what failed is in the log, not in the answer."""
+    return Problem(500, "server_error", _("The error was logged. Try again, or tell the administrator.")).response()
+
+
+def address_not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an address that does not exist."""
+    return not_found().response()

@@ -1,0 +1,17 @@
+"""What the scheduler asks of the registry."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from registry.models import IdempotentAnswer
+
+ANSWERS_ARE_KEPT_FOR = timedelta(days=7)
+"""How long a repeated request gets its first answer: longer than any client retries."""
+
+
+@shared_task(name="registry.forget_answers", ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
+def forget_answers() -> None:
+    """Delete the answers that nobody will ask for again."""
+    IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - ANSWERS_ARE_KEPT_FOR).delete()
