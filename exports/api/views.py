@@ -1,0 +1,142 @@
+"""Exports over REST: ask for one, watch it, fetch its file, call it off. Everybody sees their own."""
+
+import logging
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.http import FileResponse, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from rest_framework.request import Request
+
+from crf.api.pages import EntryPages
+from exports.api.representation import EXPORT, export_json, export_request
+from exports.api.requests import read_cut
+from exports.cuts import Cut, CutNotAllowed, authorise_cut
+from exports.job_files import file_of
+from exports.jobs import cancel, enqueue
+from exports.models import Job, Kind, State
+from exports.models.job import JobQuerySet
+from registry.api import ApiView, answer, caller, read_body
+from registry.openapi import IDEMPOTENCY_KEY, Operation, listing, parameter
+from registry.problems import Problem, not_found
+from registry.rights import Caller
+
+logger = logging.getLogger(__name__)
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+class ExportPages(EntryPages):
+    """Pages of exports, the latest first."""
+
+    ordering = "-created_at"
+
+
+class ExportView(ApiView):
+    """A view of exports: translates what refuses a cut into a problem."""
+
+    def problem_of(self, exc: Exception) -> Problem | None:
+        """Return the problem that an exception stands for."""
+        if isinstance(exc, CutNotAllowed):
+            return Problem(403, "not_allowed", str(exc))
+        return super().problem_of(exc)
+
+
+class Exports(ExportView):
+    """The exports that the caller asked for, and new ones."""
+
+    def operation(self, method: str) -> Operation:
+        """Describe the calls."""
+        if method == "get":
+            pages = (parameter("cursor", "From `next` or `previous`"), parameter("limit", "Exports a page", int))
+            return Operation("My exports", responses={200: listing(EXPORT)}, parameters=pages, problems=(400, 401))
+        return Operation(
+            "Ask for an export; watch the address in `Location`",
+            request=export_request(),
+            responses={202: EXPORT},
+            parameters=(IDEMPOTENCY_KEY,),
+            problems=(400, 401, 403, 413, 415, 422),
+        )
+
+    def takes_parameter(self, name: str) -> bool:
+        """Return whether the query string may have `name`."""
+        return self.request.method in ("GET", "HEAD") and name in EntryPages.parameters
+
+    def get(self, request: Request) -> HttpResponse:
+        """Return a page of exports."""
+        pages = ExportPages()
+        found: list[Job] = pages.paginate_queryset(_exports(caller(request)), request, self) or []
+        results = [export_json(job) for job in found]
+        return answer({"next": pages.get_next_link(), "previous": pages.get_previous_link(), "results": results})
+
+    def post(self, request: Request) -> HttpResponse:
+        """Save a job; the answer comes before it has begun."""
+        by = caller(request)
+        cut = read_cut(read_body(request), by=by)
+        authorise_cut(by, cut)
+        job = enqueue(Kind.EXPORT, parameters=cut.parameters(), by=by, sites=cut.sites)
+        return answer(export_json(job), status=202, headers={"Location": reverse("export", args=[job.pk])})
+
+
+class ExportDetail(ExportView):
+    """One export."""
+
+    def operation(self, method: str) -> Operation:
+        """Describe the calls."""
+        if method == "get":
+            return Operation("One export: how far it is", responses={200: EXPORT}, problems=(400, 401, 404))
+        problems = (400, 401, 404, 409)
+        return Operation("Call off an export that has not ended", responses={204: None}, problems=problems)
+
+    def get(self, request: Request, job_id: UUID) -> HttpResponse:
+        """Return the export as it is now."""
+        return answer(export_json(_export(request, job_id)))
+
+    def delete(self, request: Request, job_id: UUID) -> HttpResponse:
+        """Cancel the export; what its worker has written so far is thrown away."""
+        if not cancel(_export(request, job_id).pk):
+            raise Problem(409, "job_has_ended", _("The export has ended already. There is nothing to call off."))
+        return HttpResponse(status=204)
+
+
+class ExportFile(ExportView):
+    """The file of an export."""
+
+    def operation(self, _method: str) -> Operation:
+        """Describe the call."""
+        file: dict[str, Any] = {"type": "string", "format": "binary"}
+        problems = (400, 401, 403, 404, 409, 410)
+        return Operation("The file of an export", responses={200: file}, content_type=XLSX, problems=problems)
+
+    def get(self, request: Request, job_id: UUID) -> HttpResponseBase:
+        """Stream the file, if the caller may still have it."""
+        job = _export(request, job_id)
+        authorise_cut(caller(request), Cut.from_parameters(job.parameters))
+        if job.state != State.DONE:
+            raise Problem(409, "job_is_not_done", _("The export is not done. Watch its state until it is."))
+        try:
+            file = file_of(job).open("rb")
+        except FileNotFoundError:
+            message = _("The file was kept for a week and is gone. Ask for the export again.")
+            raise Problem(410, "file_is_gone", message) from None
+        logger.info("the file of export %s goes to %s", job.pk, caller(request).username)
+        return FileResponse(
+            file, as_attachment=True, filename=job.file_name, content_type=XLSX, headers=dict(self.HEADERS)
+        )
+
+    HEADERS: ClassVar = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+
+def _exports(by: Caller) -> JobQuerySet:
+    visible: JobQuerySet = Job.objects.visible_to(by)
+    return visible.filter(kind=Kind.EXPORT)
+
+
+def _export(request: Request, job_id: UUID) -> Job:
+    """Return an export of the caller; raise a 404 problem for anybody else's."""
+    job = _exports(caller(request)).filter(pk=job_id).first()
+    if job is None:
+        raise not_found()
+    return job

@@ -1,0 +1,222 @@
+"""The rows of a data cut: every form from one snapshot, columns and conversions derived from the declarations.
+
+All forms are read in one repeatable-read transaction by server-side cursors: a cut is of one moment, however long the
+reading takes and whoever writes meanwhile, and memory does not grow with the rows.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Any
+
+from django.db import connection, transaction
+
+from crf.fields import CheckboxField, DateField, PartialDateField, TextField, Variable, YesNoField
+from crf.forms import Form, Status, forms_by_name
+from crf.partial_dates import PartialDate
+from crf.storage import table_of
+from exports.cuts import Cut, Privacy
+from exports.pseudonyms import pseudonyms
+from exports.writers.workbook import Column, Kind, Row
+
+ROWS_AT_A_TIME = 500
+KEYS = ("site", "record_id")
+STATUS_NAMES = {int(status): str(status.label) for status in Status}
+
+IS_IDENTIFIER = "marked as identifier in the data dictionary"
+IS_FREE_TEXT = "free text, which may name a person"
+
+Convert = Callable[[Any], Any]
+_CellOf = tuple[int, Convert | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A variable that the privacy level keeps out of a cut, and why."""
+
+    form: str
+    variable: str
+    reason: str
+
+
+def withheld_variables(form: type[Form], *, privacy: Privacy) -> list[Withheld]:
+    """Return the variables of a form that are left out at this level of privacy."""
+    if privacy is Privacy.FULL:
+        return []
+    reasons = {name: _why_withheld(name, variable) for name, variable in form.variables().items()}
+    return [Withheld(form.form_name(), name, reason) for name, reason in reasons.items() if reason]
+
+
+def _why_withheld(name: str, variable: Variable) -> str:
+    if variable.identifier:
+        return IS_IDENTIFIER
+    # Whatever is typed by hand, in one line as well as in many; codes, numbers and dates are classes of their own.
+    return IS_FREE_TEXT if isinstance(variable, TextField) and name not in KEYS else ""
+
+
+def shown_variables(form: type[Form], *, privacy: Privacy) -> dict[str, Variable]:
+    """Return the variables of a form that have a column of their own at this level of privacy, in their order."""
+    left_out = {withheld.variable for withheld in withheld_variables(form, privacy=privacy)}
+    variables = form.variables().items()
+    return {name: variable for name, variable in variables if name not in left_out and name not in KEYS}
+
+
+def columns_of(form: type[Form], *, cut: Cut) -> list[Column]:
+    """Return the columns of a form in a cut: fixed by the declaration, whether there are rows or not.
+
+    Site, record id and, of a repeating form, instance; status; each variable, with the label beside a code; and the
+    missing-value reasons as "variable=REASON|variable=REASON".
+    """
+    columns = [Column("site", Kind.CODE, width=8), Column("record_id", Kind.CODE, width=18)]
+    if form.repeating:
+        columns.append(Column("instance", Kind.INTEGER, width=9))
+    columns.append(Column("status", width=12))
+    for name, variable in shown_variables(form, privacy=cut.privacy).items():
+        columns.append(Column(name, kind_of(variable, privacy=cut.privacy), width=_width_of(name, variable)))
+        if cut.labels and variable.codes:
+            columns.append(Column(f"{name}_label", width=24))
+    return [*columns, Column("missing", width=20)]
+
+
+def kind_of(variable: Variable, *, privacy: Privacy) -> Kind:
+    """Return what the cells of a variable hold."""
+    if isinstance(variable, YesNoField):
+        return Kind.INTEGER
+    if variable.codes or isinstance(variable, PartialDateField):
+        return Kind.CODE
+    return Kind(variable.excel_kind)
+
+
+def _width_of(name: str, variable: Variable) -> float:
+    return 40 if variable.free_text else max(12, len(name) + 4)
+
+
+@contextmanager
+def snapshot() -> Iterator[datetime]:
+    """Run the block in one read-only transaction that sees a single moment, and give that moment.
+
+    Must not run inside another transaction.
+    """
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        # The first query takes the snapshot.
+        cursor.execute("SELECT statement_timestamp()")
+        taken_at: datetime = cursor.fetchone()[0]
+        yield taken_at
+
+
+def counted_rows(cut: Cut) -> dict[str, int]:
+    """Return how many rows each form of a cut has."""
+    counts = {}
+    with connection.cursor() as cursor:
+        for name in cut.forms:
+            sql = f"SELECT count(*) FROM {table_of(forms_by_name()[name]).quoted} WHERE {_OF_THE_CUT}"  # noqa: S608 -- identifiers of the declaration
+            cursor.execute(sql, [list(cut.sites)])
+            counts[name] = cursor.fetchone()[0]
+    return counts
+
+
+def rows_of(form: type[Form], *, cut: Cut) -> Iterator[Row]:
+    """Yield the rows of a form in a cut, by site, record id and instance; values stand as in `columns_of`.
+
+    De-identified rows keep together by patient, but in an order that does not tell that of the record ids.
+    """
+    plan = _plan(form, cut.privacy, cut.labels)
+    disguise = _disguise(form) if cut.privacy is Privacy.DEIDENTIFIED else None
+    order, salt = record_order(cut.privacy)
+    sql = f"{_select(form, cut.privacy)} ORDER BY site_id, {order}, instance"
+    for row in stream(sql, [list(cut.sites), *salt]):
+        source = disguise(row) if disguise else row
+        yield [source[index] if convert is None else convert(source[index]) for index, convert in plan]
+
+
+def record_order(privacy: Privacy) -> tuple[str, list[str]]:
+    """Return the SQL by which the records of a site are ordered, and its parameters.
+
+    By their numbers; de-identified ones in an order that is always the same but does not tell that of the record ids.
+    """
+    if privacy is Privacy.DEIDENTIFIED:
+        return "sha256(convert_to(%s || record_id, 'UTF8'))", [pseudonyms().order_salt()]
+    return "length(record_id), record_id", []
+
+
+def stream(sql: str, parameters: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield the rows of a query, a part at a time from a cursor on the server; needs a transaction."""
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(sql, parameters)
+        while rows := cursor.fetchmany(ROWS_AT_A_TIME):
+            yield from rows
+
+
+_OF_THE_CUT = "deleted_at IS NULL AND site_id = ANY(%s)"
+_BESIDE = ("site_id", "record_id", "instance", "status", "NULLIF(missing, '{}')::text")
+_RECORD_ID, _MISSING = 1, 4
+
+
+def _select(form: type[Form], privacy: Privacy) -> str:
+    variables = [connection.ops.quote_name(name) for name in shown_variables(form, privacy=privacy)]
+    columns = ", ".join((*_BESIDE, *variables))
+    return f"SELECT {columns} FROM {table_of(form).quoted} WHERE {_OF_THE_CUT}"  # noqa: S608 -- identifiers of the declaration
+
+
+@cache
+def _plan(form: type[Form], privacy: Privacy, labels: bool) -> tuple[_CellOf, ...]:
+    """Return for each column where in a selected row its value is and how it becomes that of a cell."""
+    variables = shown_variables(form, privacy=privacy)
+    cells: list[_CellOf] = [(0, None), (_RECORD_ID, None)]
+    if form.repeating:
+        cells.append((2, None))
+    cells.append((3, STATUS_NAMES.get))
+    for index, variable in enumerate(variables.values(), start=len(_BESIDE)):
+        cells.append((index, _value_of(variable)))
+        if labels and variable.codes:
+            cells.append((index, _label_of(variable)))
+    # A reason that names a withheld variable would tell of it.
+    shown = frozenset(form.variables()) - {w.variable for w in withheld_variables(form, privacy=privacy)}
+    return (*cells, (_MISSING, lambda missing: _reasons(missing, shown)))
+
+
+def _value_of(variable: Variable) -> Convert | None:
+    if isinstance(variable, YesNoField):
+        return {True: 1, False: 0}.get
+    return variable.to_text if isinstance(variable, CheckboxField) else None
+
+
+def _label_of(variable: Variable) -> Convert:
+    if isinstance(variable, CheckboxField):
+        return variable.labels
+    if isinstance(variable, YesNoField):
+        return {value: variable.labels(value) for value in (True, False)}.get
+    return variable.codes.get
+
+
+def _reasons(missing: str | None, shown: frozenset[str]) -> str | None:
+    if missing is None:
+        return None
+    reasons: Mapping[str, str] = json.loads(missing)
+    return "|".join(f"{name}={reason}" for name, reason in reasons.items() if name in shown) or None
+
+
+def _disguise(form: type[Form]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Return what makes a selected row of a form de-identified."""
+    secret = pseudonyms()
+    variables = list(shown_variables(form, privacy=Privacy.DEIDENTIFIED).values())
+    places = list(enumerate(variables, start=len(_BESIDE)))
+    days = [index for index, variable in places if isinstance(variable, DateField)]
+    partial = [index for index, variable in places if isinstance(variable, PartialDateField)]
+
+    def disguise(row: Sequence[Any]) -> Sequence[Any]:
+        record_id, disguised = row[_RECORD_ID], list(row)
+        disguised[_RECORD_ID] = secret.of(record_id)
+        for index in days:
+            day: date | None = row[index]
+            disguised[index] = day and secret.shifted(day, record_id=record_id)
+        for index in partial:
+            text: str | None = row[index]
+            disguised[index] = text and secret.shifted_year(PartialDate.parse(text), record_id=record_id)
+        return disguised
+
+    return disguise
