@@ -1,0 +1,26 @@
+"""How gunicorn serves us: `gunicorn -c python:registry.web_server --bind ADDRESS registry.wsgi`.
+
+How many workers is gunicorn's own setting, `WEB_CONCURRENCY` or `--workers`.
+"""
+
+import gc
+from pathlib import Path
+
+# Threads keep connections open between requests, so that a client who sends many does not connect for each.
+worker_class = "gthread"
+threads = 4
+
+# Loaded once before the workers are made: a wrong setting stops the start instead of every worker again and again.
+preload_app = True
+
+
+def post_fork(_server: object, _worker: object) -> None:
+    """Leave what was loaded before the fork out of every garbage collection: it never becomes garbage."""
+    gc.freeze()
+
+
+# A folder in memory: on a slow disk the sign of life that a worker writes there could come too late.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 -- gunicorn makes its own file there
+
+# A second way to steer the server that nobody here uses.
+control_socket_disable = True
