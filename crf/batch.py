@@ -25,8 +25,8 @@ from crf.refusals import Refused
 from crf.storage import Entry
 from registry.rights import Caller, Right
 
-RECORD_ID = re.compile(r"([A-Z][A-Z0-9]{1,7})-(\d{3}|[1-9]\d{3,6})", re.ASCII)
-"""SITE-NNN: at least three digits, more only when they are needed, so that a patient has one spelling."""
+RECORD_ID = re.compile(r"([A-Z][A-Z0-9]{1,7})-(\d{3,7})", re.ASCII)
+"""SITE-NNN: three digits or more. A number is given once at a site, however many zeros lead it."""
 MAX_INSTANCE = 32_767
 
 
@@ -49,6 +49,8 @@ class Batch:
         self.results = [Result() for _submission in submissions]
         self.forms = tuple(dict.fromkeys(submission.form for submission in submissions))
         self.patients: dict[str, Known] = {}
+        # Entries that come with a refused patient must not be put to another one of the same name.
+        self.refused_patients: set[str | None] = set()
         self.order = sorted(range(len(submissions)), key=lambda index: submissions[index].form.repeating)
 
     def create(self, *, atomic: bool) -> list[Result]:
@@ -100,6 +102,7 @@ class Batch:
     def _refuse_new_patient(self, index: int, finding: Finding) -> None:
         """Refuse a patient for its place, and say in the same answer what else is wrong with the form."""
         submission = self.submissions[index]
+        self.refused_patients.add(submission.values.get("record_id"))
         status = submission.status or Status.INCOMPLETE
         form = submission.form
         row = {**{name: submission.values.get(name) for name in form.variables()}, "instance": 1}
@@ -154,7 +157,10 @@ class Batch:
         known = self.patients.get(submission.record_id or "")
         if self.results[index].problems:
             return
-        if known is None:
+        if submission.form.repeating and submission.record_id in self.refused_patients:
+            message = _("The patient form that came with it was refused. Mend that one first.")
+            self._refuse(index, Finding("record_id", "patient_not_found", message))
+        elif known is None:
             self._refuse(index, _unknown_patient())
         elif not self.by.may(Right.ENTER, at=known.site):
             self._refuse(index, _not_allowed())
@@ -250,7 +256,8 @@ class Batch:
 
 def _reasons(submission: Submission) -> dict[str, str]:
     """Return the missing-value reasons that were given."""
-    return {name: reason for name, reason in submission.missing.items() if reason is not None}
+    reasons = submission.missing
+    return {name: reason for name, reason in reasons.items() if reason is not None} if reasons else {}
 
 
 def _instance(submission: Submission, known: Known, findings: list[Finding]) -> int:

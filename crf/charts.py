@@ -15,6 +15,7 @@ from django.db import connection
 from crf.checks import reads_of
 from crf.forms import Form, all_forms, forms_by_name, patient_form
 from crf.storage import read_partial_dates, table_of
+from registry.database import several
 
 Reads = Mapping[str, tuple[str, ...]]
 """Variables by form name."""
@@ -52,8 +53,7 @@ def known_patients(
     wanted = ",".join(sorted(set(record_ids)))
     parameters = [wanted, ",".join(sites), *[wanted] * (len(statements) - 1)]
     reads = reads_of_forms(ordered)
-    with connection.cursor() as cursor:
-        cursor.execute("; ".join(statements), parameters)
+    with several("; ".join(statements), parameters) as cursor:
         known = _patients(cursor.fetchall(), reads)
         for name in _other_forms(reads):
             cursor.nextset()

@@ -54,8 +54,8 @@ def hard_findings(
     """Yield what must be mended before the entry can be saved; the first finding at a variable is the one to show."""
     hidden = _hidden(form, row)
     yield from _missing_reasons(form, row, missing, hidden)
-    for name in hidden:
-        if row[name] is not None:
+    for name in branching(form):
+        if name in hidden and row[name] is not None:
             yield Finding(name, "hidden_field", _not_asked_for(form, name))
     for name in _dates_up_to_today(form):
         if _is_after(row[name], today):
@@ -82,9 +82,10 @@ def required_but_blank(
     form: type[Form], row: Row, *, missing: Mapping[str, str], hidden: set[str] | None = None
 ) -> list[str]:
     """Return the required variables that are shown and have neither a value nor a missing-value reason."""
-    if hidden is None:
+    blank = [name for name in _required_of(form) if row[name] is None and name not in missing]
+    if blank and hidden is None:
         hidden = _hidden(form, row)
-    return [name for name in _required_of(form) if row[name] is None and name not in missing and name not in hidden]
+    return [name for name in blank if name not in (hidden or ())]
 
 
 @cache

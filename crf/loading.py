@@ -85,7 +85,8 @@ def load_folder(folder: Path, *, by: Caller) -> Loaded:
 def read_folder(folder: Path) -> Iterator[Submission | FileProblem]:
     """Yield a submission for each row of the files, form by form, and the problems of files that cannot be read."""
     known = {f"{form.form_name()}.csv": form for form in all_forms()}
-    files = {path.name: path for path in sorted(folder.glob("*.csv"))} if folder.is_dir() else {}
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    files = {path.name: path for path in found if path.suffix.lower() == ".csv" and path.is_file()}
     if not files:
         message = _("There is no CSV file here. Give the folder that holds %(names)s.")
         yield FileProblem(str(folder), None, None, "no_files", message % {"names": ", ".join(known)})

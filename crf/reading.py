@@ -10,8 +10,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from crf.fields import Unreadable
-from crf.forms import Form, Status
+from crf.fields import TextField, Unreadable
+from crf.forms import Form, MissingReason, Status
 
 BESIDE_THE_VARIABLES = frozenset({"status", "missing"})
 GIVEN_BY_THE_REGISTRY = frozenset({"form", "instance", "version", "locked", "updated_at", "warnings"})
@@ -76,7 +76,8 @@ def read_json(form: type[Form], body: Mapping[str, Any], *, creating: bool) -> S
 def read_cells(form: type[Form], cells: Mapping[str, str]) -> Submission:
     """Return the submission of one row of a CSV file: cells by column; a blank cell is no value.
 
-    `status` names a status; `missing` holds reasons as "variable=REASON|variable=REASON".
+    A missing-value reason may stand in the cell itself, as REDCap writes it, but not where it could be a text. For all
+    variables `missing` holds reasons as "variable=REASON|variable=REASON"; `status` names a status.
     """
     submission = Submission(form=form)
     variables, values = form.variables(), submission.values
@@ -84,6 +85,9 @@ def read_cells(form: type[Form], cells: Mapping[str, str]) -> Submission:
         variable = variables.get(name)
         if variable is None:
             _read_cell_beside(submission, name, text)
+            continue
+        if text in MissingReason.values and text not in variable.codes and not isinstance(variable, TextField):
+            values[name], submission.missing[name] = None, text
             continue
         try:
             values[name] = variable.parse(text) if text.strip() else None

@@ -212,7 +212,8 @@ def _in_transaction(method: Callable[..., HttpResponse]) -> Callable[..., HttpRe
                 return method(view, request, *args, **kwargs)
         if IDEMPOTENCY_KEY.fullmatch(key) is None:
             raise bad_request("Idempotency-Key", "invalid", _("Write 1 to 255 printable characters without blanks."))
-        digest = _digest(request)
+        # Of one token: what it may not see, the answers to a wider token of the same person do not tell it.
+        key, digest = f"{by.token_id or 'session'}:{key}", _digest(request)
         with acting(by, door=Door.REST, reason=reason, idempotency_key=key) as kept:
             if kept is not None:
                 return _repeated(digest, *kept)

@@ -4,7 +4,8 @@ They run on Django's connection, in its transaction and with its exceptions, but
 parameters in Python and has the server plan each statement anew (docs/performance.md, "Where the time goes").
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -25,6 +26,16 @@ def execute(sql: str, parameters: Sequence[Any]) -> None:
     """Run a constant statement that gives no rows. Raises Django's database exceptions."""
     with connection.wrap_database_errors:
         _execute(sql, parameters)
+
+
+@contextmanager
+def several(sql: str, parameters: Sequence[Any]) -> Iterator[psycopg.Cursor[Row]]:
+    """Run statements joined by semicolons in one round trip; the cursor is at the rows of the first of them."""
+    with connection.wrap_database_errors:
+        connection.ensure_connection()
+        cursor = psycopg.ClientCursor(connection.connection)
+        cursor.execute(sql.encode(), parameters)
+        yield cursor
 
 
 def _execute(sql: str, parameters: Sequence[Any]) -> psycopg.Cursor[Row]:

@@ -38,11 +38,15 @@ class HistoryTrigger(EventTrigger):
             "pgh_created_at": "clock_timestamp()",
             "pgh_label": f"'{self.label}'",
             "pgh_obj_id": f'{row}."{model._meta.pk.column}"',
-            "pgh_context": ACTOR,
+            "pgh_context": "actor.value",
         }
         columns = ", ".join(f'"{column}"' for column in values)
-        source = f"SELECT {', '.join(values.values())}{' FROM new_values' if whole_statement else ''}"  # noqa: S608 -- columns of the model
-        return pgtrigger.Func(f'INSERT INTO "{self._history_of().db_table}" ({columns}) {source}; RETURN NULL;')
+        # Once for the statement, not for each row: it reads JSON.
+        actor = f"WITH actor AS MATERIALIZED (SELECT {ACTOR} AS value)"
+        rows = "new_values, actor" if whole_statement else "actor"
+        source = f"SELECT {', '.join(values.values())} FROM {rows}"  # noqa: S608 -- columns of the model
+        table = self._history_of().db_table
+        return pgtrigger.Func(f'{actor} INSERT INTO "{table}" ({columns}) {source}; RETURN NULL;')
 
     def _tracked_names(self) -> set[str]:
         return {field.name for field in self._history_of().local_fields}

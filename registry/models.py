@@ -131,7 +131,7 @@ class IdempotentAnswer(models.Model):
     """
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+", db_index=False)
-    key = models.CharField(max_length=255)
+    key = models.CharField(max_length=300)
     request_digest = models.BinaryField(max_length=32)
     status = models.PositiveSmallIntegerField()
     headers = models.JSONField()

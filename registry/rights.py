@@ -52,7 +52,6 @@ MATRIX: Mapping[Role, frozenset[Right]] = {
         {
             Right.READ,
             Right.OPEN_QUERY,
-            Right.CLOSE_QUERY,
             Right.SIGN,
             Right.SEE_POOLED_ENDPOINTS,
             Right.EXPORT_WITH_IDENTIFIERS,

@@ -1,7 +1,7 @@
 """Addresses. The layers above are named by string only."""
 
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from registry.pages import Home, SignIn, SignOut
 from registry.views import Me, Sites
@@ -14,7 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/sites/", Sites.as_view(), name="sites"),
     path("api/v1/", include("crf.api.urls")),
     path("api/v1/", include("exports.api.urls")),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
 ]
 

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from crf.api.representation import entry_json
-from crf.fields import CheckboxField, DateField, NumberField, PartialDateField, Unreadable, Variable
+from crf.fields import CheckboxField, DateField, FileField, NumberField, PartialDateField, Unreadable, Variable
 from crf.forms import Form
 from crf.reading import STATUS_BY_NAME
 from crf.storage import BESIDE, entry_of, table_of
@@ -65,7 +65,7 @@ def entry_page(form: type[Form], entries: QuerySet[Any, Any], *, request: Reques
 
 @cache
 def filters_of(form: type[Form]) -> Mapping[str, Filter]:
-    """Return the filters of a list of `form` by parameter name: every variable, and what stands beside them.
+    """Return the filters of a list of `form` by parameter name: every variable but files, and what stands beside them.
 
     Numbers and dates also take `__gte` and `__lte`; every variable takes `__blank` (true or false).
     """
@@ -79,7 +79,8 @@ def filters_of(form: type[Form]) -> Mapping[str, Filter]:
     for name, variable in form.variables().items():
         if name == "record_id":
             continue
-        filters[name] = _equals(name, variable)
+        if not isinstance(variable, FileField):
+            filters[name] = _equals(name, variable)
         filters[f"{name}__blank"] = _is_blank(name)
         if isinstance(variable, NumberField | DateField | PartialDateField):
             for comparison in ("gte", "lte"):

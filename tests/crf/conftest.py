@@ -46,7 +46,7 @@ def at_once(*functions):
         try:
             start.wait(timeout=10)
             results[index] = function()
-        except Exception as error:  # noqa: BLE001 -- handed to the test
+        except Exception as error:  # handed to the test
             results[index] = error
         finally:
             connection.close()

@@ -72,7 +72,10 @@ HARD = {
     ("prior_treatment", "end_before_start"): [
         ({"prior_start": "2012", "prior_end": "2011"}, {"prior_start": "2012", "prior_end": "2012"}),
         ({"prior_start": "2012-05", "prior_end": "2012-04-30"}, {"prior_start": "2012-05", "prior_end": "2012"}),
-        ({"prior_start": "2012-05-02", "prior_end": "2012-05-01"}, {"prior_start": "2012-05-02", "prior_end": "2012-05"}),
+        (
+            {"prior_start": "2012-05-02", "prior_end": "2012-05-01"},
+            {"prior_start": "2012-05-02", "prior_end": "2012-05"},
+        ),
     ],
     ("prior_treatment", "hidden_field"): [
         ({"prior_drug_other": "x"}, {"prior_drug": "other", "prior_drug_other": "x"}),
@@ -158,7 +161,12 @@ SOFT = {
     ],
     ("patient", "minor_at_first_dose"): [
         ({"birth_date": "1994-02-07"}, FIRST_DOSE, {"birth_date": "1994-02-06"}, FIRST_DOSE),
-        ({"birth_date": "1994-02-07"}, FIRST_DOSE, {"birth_date": "1994-02-07"}, {"dosing": [dose("2012-02-06", mg=0)]}),
+        (
+            {"birth_date": "1994-02-07"},
+            FIRST_DOSE,
+            {"birth_date": "1994-02-07"},
+            {"dosing": [dose("2012-02-06", mg=0)]},
+        ),
     ],
     ("patient", "before_birth"): [
         (
@@ -389,18 +397,37 @@ def test_a_hidden_variable_takes_no_missing_reason():
     assert hard("lesion_assessment", {"lesion_response": "NE"}, missing=missing) == []
 
 
+def test_what_is_hidden_is_told_in_the_order_of_the_dictionary():
+    answers = {"cle_subtype_other": "x", "neuropathy_cause": "other", "childbearing_potential": True}
+    answers |= {"pregnancy_prevention": True, "pregnancy_test_date": "2020-01-01"}
+    form = forms_by_name()["patient"]
+
+    found = hard_findings(
+        form, row("patient", answers), status=Status.COMPLETE, missing={}, chart=chart_of("patient", {}), today=TODAY
+    )
+
+    assert [finding.field for finding in found] == list(answers)
+
+
 def test_every_date_of_every_form_is_refused_in_the_future():
     for form in all_forms():
         for name, variable in form.variables().items():
             if variable.validation in ("date_ymd", "partial_date"):
                 assert (name, "future_date") in hard(form.form_name(), {name: "2024-03-13"}, status=Status.INCOMPLETE)
-                assert (name, "future_date") not in hard(form.form_name(), {name: "2024-03-12"}, status=Status.INCOMPLETE)
+                assert (name, "future_date") not in hard(
+                    form.form_name(), {name: "2024-03-12"}, status=Status.INCOMPLETE
+                )
 
 
 def test_the_words_of_every_finding_name_the_values_and_never_a_class_or_a_placeholder():
     for name, code, wrong, _right in HARD_CASES:
         found = hard_findings(
-            forms_by_name()[name], row(name, wrong), status=Status.COMPLETE, missing={}, chart=chart_of(name, {}), today=TODAY
+            forms_by_name()[name],
+            row(name, wrong),
+            status=Status.COMPLETE,
+            missing={},
+            chart=chart_of(name, {}),
+            today=TODAY,
         )
         for finding in found:
             assert finding.message.endswith("."), code

@@ -12,7 +12,9 @@ from registry.models import Site
 from tests.crf.examples import COMPLETE, saved
 
 VARIABLES = [(form.form_name(), name) for form in all_forms() for name in form.variables()]
-CODED = [key for key in VARIABLES if isinstance(forms_by_name()[key[0]].variables()[key[1]], ChoiceField | CheckboxField)]
+CODED = [
+    key for key in VARIABLES if isinstance(forms_by_name()[key[0]].variables()[key[1]], ChoiceField | CheckboxField)
+]
 DATED = [key for key in VARIABLES if isinstance(forms_by_name()[key[0]].variables()[key[1]], PartialDateField)]
 LIMITED = [key for key in VARIABLES if isinstance(forms_by_name()[key[0]].variables()[key[1]], NumberField | DateField)]
 
@@ -65,14 +67,28 @@ def test_every_limited_variable_stays_within_its_limits(form, name, rows):
         if limit is not None:
             if name != "dose_end":  # else the period would end before it starts
                 put(form, name, limit)
-            assert refused_by(put, form, name, limit + direction * step) in (f"{name}_in_range", "dose_ends_after_it_starts")
+            assert refused_by(put, form, name, limit + direction * step) in (
+                f"{name}_in_range",
+                "dose_ends_after_it_starts",
+            )
 
 
 @pytest.mark.parametrize(("form", "name"), DATED)
 def test_every_partial_date_is_a_date_of_iso_8601(form, name, rows):
     for text in ("2023", "2023-02", "2023-02-28", None):
         put(form, name, text)
-    for text in ("", "23", "2023-00", "2023-13", "2023-1", "2023-02-00", "2023-02-32", "2023-02-28T00:00", "2023\n", "٢٠٢٣"):
+    for text in (
+        "",
+        "23",
+        "2023-00",
+        "2023-13",
+        "2023-1",
+        "2023-02-00",
+        "2023-02-32",
+        "2023-02-28T00:00",
+        "2023\n",
+        "٢٠٢٣",
+    ):
         assert refused_by(put, form, name, text) == f"{name}_is_iso_8601"
 
 
@@ -88,7 +104,11 @@ def test_every_partial_date_is_a_date_of_iso_8601(form, name, rows):
 def test_every_entry_has_a_known_status_and_counts_from_1(form, column, value, constraint, rows):
     found = refused_by(put, form, column, value)
 
-    assert found in {constraint.format(form=form), f"{forms_by_name()[form]._meta.db_table}_{column}_check", "patient_form_does_not_repeat"}
+    assert found in {
+        constraint.format(form=form),
+        f"{forms_by_name()[form]._meta.db_table}_{column}_check",
+        "patient_form_does_not_repeat",
+    }
 
 
 @pytest.mark.parametrize("form", [form.form_name() for form in repeating_forms()])
@@ -122,12 +142,12 @@ def test_a_site_with_patients_is_not_removed(rows):
 
 def test_a_record_id_is_given_once_and_starts_with_its_site(coordinator, patient):
     saved("patient", by=coordinator)
-    where = "WHERE record_id = 'MTP-002'"
+    second = "UPDATE crf_patient SET {} = %s WHERE record_id = 'MTP-002'"
 
-    assert refused_by(execute, f"UPDATE crf_patient SET record_id = 'MTP-001' {where}") == "record_id_is_unique"
-    assert refused_by(execute, f"UPDATE crf_patient SET record_id = 'NIM-002' {where}") == "record_id_starts_with_its_site"
-    assert refused_by(execute, f"UPDATE crf_patient SET number = 1 {where}") == "patient_number_is_given_once"
-    assert refused_by(execute, f"UPDATE crf_patient SET instance = 2 {where}") == "patient_form_does_not_repeat"
+    assert refused_by(execute, second.format("record_id"), "MTP-001") == "record_id_is_unique"
+    assert refused_by(execute, second.format("record_id"), "NIM-002") == "record_id_starts_with_its_site"
+    assert refused_by(execute, second.format("number"), 1) == "patient_number_is_given_once"
+    assert refused_by(execute, second.format("instance"), 2) == "patient_form_does_not_repeat"
 
 
 def test_a_record_id_of_a_site_whose_code_starts_like_another_is_told_apart(coordinator, patient):
@@ -179,7 +199,10 @@ def test_periods_of_two_patients_and_deleted_periods_may_share_days(coordinator,
     )
 
     execute(insert, "2021-01-01T00:00:00Z")
-    assert refused_by(execute, "UPDATE crf_dosing SET deleted_at = NULL WHERE instance = 2") == "dosing_periods_do_not_overlap"
+    assert (
+        refused_by(execute, "UPDATE crf_dosing SET deleted_at = NULL WHERE instance = 2")
+        == "dosing_periods_do_not_overlap"
+    )
 
 
 @pytest.mark.parametrize(("form", "name"), CODED + DATED + LIMITED)

@@ -1,3 +1,5 @@
+# ruff: noqa: RUF001 -- digits and signs of other scripts are what is tested
+
 import json
 from datetime import date
 from decimal import Decimal
@@ -48,8 +50,7 @@ def refusal(reader, value):
     try:
         reader(value)
     except Unreadable as unreadable:
-        assert unreadable.message.strip()
-        return unreadable.code
+        return unreadable.code if unreadable.message.strip() else "without words"
     return None
 
 
@@ -77,7 +78,7 @@ def examples_of(variable):
         (TEXT, " 5 mg ", " 5 mg "),
         (TEXT, "=SUM(A1)", "=SUM(A1)"),
         (TEXT, "null", "null"),
-        (TEXT, "‮reversed", "‮reversed"),  # noqa: PLE2502 -- a right-to-left override is text
+        (TEXT, "‮reversed", "‮reversed"),  # a right-to-left override is text
         (TEXT, "e" + "́" * 500, "e" + "́" * 500),
         (TEXT, "🦋", "🦋"),
         (NOTES, "two\nlines\tand a tab\r\n", "two\nlines\tand a tab\r\n"),
@@ -129,12 +130,18 @@ def test_a_json_value_is_read(variable, value, read):
         *[(RADIO, value, "unknown_code") for value in ("3", "", " 1", "1 ", "Mild", "１", "1\x00", "\ud800", 3, 0, -1)],
         *[(RADIO, value, "wrong_type") for value in (True, Decimal(1), ["1"], {"1": 1})],
         *[(DROPDOWN, value, "unknown_code") for value in ("m", "Male", "M|F")],
-        *[(CHECKBOX, value, "wrong_type") for value in ("dle", "", [1], [None], ["dle", 1], [["dle"]], True, {"dle": 1})],
+        *[
+            (CHECKBOX, value, "wrong_type")
+            for value in ("dle", "", [1], [None], ["dle", 1], [["dle"]], True, {"dle": 1})
+        ],
         *[(CHECKBOX, value, "unknown_code") for value in (["cle"], [""], ["dle", "DLE"], ["dle|scle"], ["\ud800"])],
         (CHECKBOX, ["dle", "dle"], "repeated_code"),
         *[(YESNO, value, "wrong_type") for value in ("true", "1", "", 1, 0, "yes", [True], Decimal(1))],
         *[(SCORE, value, "wrong_type") for value in ("5", "", True, False, [5], {}, "NaN", "five")],
-        *[(SCORE, value, "out_of_range") for value in (-1, 71, 10**400, Decimal("70.1"), Decimal("1e400"), Decimal("-1e-9"))],
+        *[
+            (SCORE, value, "out_of_range")
+            for value in (-1, 71, 10**400, Decimal("70.1"), Decimal("1e400"), Decimal("-1e-9"))
+        ],
         *[(SCORE, value, "not_an_integer") for value in (Decimal("5.5"), Decimal("1e-400"), Decimal("69.999"))],
         *[(COUNT, value, "out_of_range") for value in (2**31, -(2**31), Decimal("1e999999"), Decimal("-1e400"))],
         *[(DOSE, value, "wrong_type") for value in ("5", "1,5", "٥", True, None, [5])],
@@ -210,7 +217,24 @@ def test_a_cell_is_read(variable, text, read):
         *[(YESNO, text, "wrong_type") for text in ("2", "yes", "true", "TRUE", "1.0", "01", "١")],
         *[
             (DOSE, text, "wrong_type")
-            for text in ("1,5", "five", "NaN", "Infinity", "-inf", "1e1", "1e400", "٥", "５", "5 mg", "1_0", "0x5", ".", "--5", "5\x00", "9" * 31)
+            for text in (
+                "1,5",
+                "five",
+                "NaN",
+                "Infinity",
+                "-inf",
+                "1e1",
+                "1e400",
+                "٥",
+                "５",
+                "5 mg",
+                "1_0",
+                "0x5",
+                ".",
+                "--5",
+                "5\x00",
+                "9" * 31,
+            )
         ],
         (DOSE, "-0.01", "out_of_range"),
         (DOSE, "25.01", "out_of_range"),

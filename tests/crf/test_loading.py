@@ -1,3 +1,5 @@
+# ruff: noqa: RUF001 -- digits and signs of other scripts are what is tested
+
 import csv
 from io import StringIO
 from pathlib import Path
@@ -71,7 +73,9 @@ def test_the_cohort_of_19_cases_is_loaded_whole(sites, count):
     for form in all_forms():
         with (COHORT / f"{form.form_name()}.csv").open(encoding="utf-8", newline="") as file:
             expected[form.form_name()] = sum(1 for _row in csv.reader(file)) - 1
-    loaded = dict(line.removesuffix(" entries").split(": ") for line in out.getvalue().splitlines() if "entries" in line)
+    loaded = dict(
+        line.removesuffix(" entries").split(": ") for line in out.getvalue().splitlines() if "entries" in line
+    )
     assert {name: int(number) for name, number in loaded.items()} == expected
     assert {form.form_name(): count(form._meta.db_table) for form in all_forms()} == expected
 
@@ -98,15 +102,33 @@ def test_a_patient_and_the_forms_that_belong_to_it_are_loaded_together(load):
     loaded = load(patient=PATIENT, dosing=dosing)
 
     assert loaded.entries == {"patient": 1, "dosing": 2}
-    assert [(dose.instance, dose.status) for dose in entries("dosing")] == [(1, Status.COMPLETE), (2, Status.INCOMPLETE)]
+    assert [(dose.instance, dose.status) for dose in entries("dosing")] == [
+        (1, Status.COMPLETE),
+        (2, Status.INCOMPLETE),
+    ]
 
 
 def test_the_status_column_is_followed_and_a_blank_one_left_to_the_registry(load):
-    rows = [{"record_id": f"MTP-00{number}", "status": status} for number, status in enumerate(["unverified", "", " complete "], 1)]
+    rows = [
+        {"record_id": f"MTP-00{number}", "status": status}
+        for number, status in enumerate(["unverified", "", " complete "], 1)
+    ]
 
     load(patient=text("patient", *rows))
 
     assert [entry.status for entry in entries("patient")] == [Status.UNVERIFIED, Status.COMPLETE, Status.COMPLETE]
+
+
+def test_a_reason_may_stand_in_the_cell_of_what_is_not_free_text(load):
+    load(
+        patient=text("patient", {"record_id": "MTP-001", "race": "NASK", "last_contact_date": "UNK"}),
+        adverse_event=text("adverse_event", {"record_id": "MTP-001", "ae_term": "NA"}),
+    )
+
+    patient, event = entries("patient")[0], entries("adverse_event")[0]
+    assert patient.missing == {"race": "NASK", "last_contact_date": "UNK"}
+    assert (patient.race, patient.last_contact_date) == (None, None)
+    assert (event.missing, event.ae_term) == ({}, "NA")
 
 
 def test_the_missing_column_gives_reasons(load):
@@ -173,7 +195,10 @@ def test_an_error_names_file_line_and_column(problems):
         (b"site,sex\r\nMTP,M\r\n", [(1, "record_id", "missing_column")]),
         (b"record_id,sexe\r\nMTP-001,M\r\n", [(1, "sexe", "unknown_field")]),
         (b"record_id,sex,sex\r\nMTP-001,M,F\r\n", [(1, "sex", "repeated_column")]),
-        (b"record_id;sex\r\nMTP-001;M\r\n", [(1, "record_id", "missing_column"), (1, "record_id;sex", "unknown_field")]),
+        (
+            b"record_id;sex\r\nMTP-001;M\r\n",
+            [(1, "record_id", "missing_column"), (1, "record_id;sex", "unknown_field")],
+        ),
         (b"record_id,sex\r\nMTP-001\r\n", [(2, None, "wrong_cell_count")]),
         (b"record_id,sex\r\nMTP-001,M,\r\n", [(2, None, "wrong_cell_count")]),
         (b'record_id,sex\r\nMTP-001,"M\r\n', [(2, None, "not_csv")]),
@@ -193,14 +218,26 @@ def test_a_file_that_is_not_as_it_should_be_is_refused(content, found, problems)
     assert problems(patient=content) == [("patient.csv", *place) for place in found]
 
 
-@pytest.mark.parametrize("record_id", ["MTP-\x00001", "", " ", "MTP-009", "x" * 1000, "MTP-001,MTP-002", "{MTP-001}", "é"])
+@pytest.mark.parametrize(
+    "record_id", ["MTP-\x00001", "", " ", "MTP-009", "x" * 1000, "MTP-001,MTP-002", "{MTP-001}", "é"]
+)
 def test_a_record_id_of_nobody_is_refused_however_it_is_written(record_id, problems):
     dosing = text("dosing", {"record_id": record_id})
 
     assert problems(patient=PATIENT, dosing=dosing) == [("dosing.csv", 2, "record_id", "patient_not_found")]
 
 
-@pytest.mark.parametrize(("number", "code"), [("0", "out_of_range"), ("40000", "out_of_range"), ("-1", "not_an_integer"), ("1.0", "not_an_integer"), ("١", "not_an_integer"), ("9" * 30, "not_an_integer")])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        ("0", "out_of_range"),
+        ("40000", "out_of_range"),
+        ("-1", "not_an_integer"),
+        ("1.0", "not_an_integer"),
+        ("١", "not_an_integer"),
+        ("9" * 30, "not_an_integer"),
+    ],
+)
 def test_an_instance_is_a_number_from_1(number, code, problems):
     dosing = text("dosing", {"record_id": "MTP-001", "redcap_repeat_instance": number})
 

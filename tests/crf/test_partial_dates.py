@@ -1,3 +1,5 @@
+# ruff: noqa: RUF001 -- digits and signs of other scripts are what is tested
+
 from datetime import date
 from itertools import pairwise
 

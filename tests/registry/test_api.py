@@ -40,18 +40,6 @@ def patients(count):
     return count("crf_patient"), count("crf_patienthistory")
 
 
-@pytest.fixture
-def count(db):
-    """Count the rows of a table."""
-
-    def rows(table):
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 -- a name from a test
-            return cursor.fetchone()[0]
-
-    return rows
-
-
 # Who calls
 
 
@@ -144,7 +132,10 @@ def test_a_token_for_a_site_at_which_its_person_has_no_role_gives_nothing(sites)
     assert (me["sites"], me["rights"]) == ([], {})
 
 
-@pytest.mark.parametrize(("starts", "ends", "holds"), [(0, 0, True), (-1, 1, True), (-2, -1, False), (1, 2, False), (1, None, False), (0, None, True)])
+@pytest.mark.parametrize(
+    ("starts", "ends", "holds"),
+    [(0, 0, True), (-1, 1, True), (-2, -1, False), (1, 2, False), (1, None, False), (0, None, True)],
+)
 def test_a_membership_counts_from_its_first_to_its_last_day(starts, ends, holds, sites):
     today = timezone.localdate()
     person = make_person()
@@ -352,7 +343,19 @@ def test_a_name_too_long_to_be_one_is_not_told_back_in_full(api):
     assert len(response.content) < 5_000
 
 
-@pytest.mark.parametrize("text", ["\u202eright to left", "zero\u200bwidth", "e\u0301" * 100, "\U0001f98b", "\ufffe", "<script>", "' OR 1=1 --", "=1+1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u202eright to left",
+        "zero\u200bwidth",
+        "e\u0301" * 100,
+        "\U0001f98b",
+        "\ufffe",
+        "<script>",
+        "' OR 1=1 --",
+        "=1+1",
+    ],
+)
 def test_strange_but_printable_text_comes_back_as_it_was_sent(text, api):
     response = api().send("POST", PATIENTS, body({"patient_notes": text}))
 
@@ -404,7 +407,13 @@ def test_every_answer_is_json_whatever_the_client_would_like(api):
 def test_an_address_that_does_not_exist_is_a_problem(api):
     client = api()
 
-    for address in ("/api/v1/nothing/", "/api/v1/patients/x/", "/api/v1/patients/MTP-001/dosing/0/", "/api/v1/patients/MTP-001/dosing/32768/", "/api/v1/patients/MTP-001/patient/"):
+    for address in (
+        "/api/v1/nothing/",
+        "/api/v1/patients/x/",
+        "/api/v1/patients/MTP-001/dosing/0/",
+        "/api/v1/patients/MTP-001/dosing/32768/",
+        "/api/v1/patients/MTP-001/patient/",
+    ):
         response = client.get(address)
         assert (response.status_code, problem(response)["code"]) == (404, "not_found")
 
@@ -417,7 +426,21 @@ def test_a_method_that_an_address_does_not_have_is_a_405_that_names_those_it_has
     assert "GET" in response["Allow"]
 
 
-@pytest.mark.parametrize("query", ["x=1", "limit=1&x=1", "Site=MTP", "site%00=MTP", "fields=sex", "ordering=sex", "x" * 2_000, "birth_date__year=1970", "site__code=MTP", "%ED%A0%80=1"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "x=1",
+        "limit=1&x=1",
+        "Site=MTP",
+        "site%00=MTP",
+        "fields=sex",
+        "ordering=sex",
+        "x" * 2_000,
+        "birth_date__year=1970",
+        "site__code=MTP",
+        "%ED%A0%80=1",
+    ],
+)
 def test_an_unknown_parameter_is_refused(query, api):
     response = api().get(f"{PATIENTS}?{query}")
 
@@ -456,6 +479,16 @@ def test_another_key_and_no_key_are_other_requests(api, count):
     answers = [post(client, "key-1"), post(client, "key-2"), client.send("POST", PATIENTS, body())]
 
     assert [answer.json()["record_id"] for answer in answers] == ["MTP-001", "MTP-002", "MTP-003"]
+
+
+def test_a_token_does_not_get_the_answers_to_another_one_of_the_same_person(sites, count):
+    person = make_person(Role.COORDINATOR, site="MTP")
+    one, other = (Api(create_token(person)[0]) for _ in range(2))
+
+    answers = [post(client, "key-1") for client in (one, other)]
+
+    assert ["Idempotency-Replayed" in answer.headers for answer in answers] == [False, False]
+    assert patients(count) == (2, 2)
 
 
 @pytest.mark.parametrize("other", [{"sex": "F"}, {"status": "complete"}])
@@ -512,7 +545,9 @@ def test_a_key_on_a_change_changes_nothing_of_it(api):
 
     for version in (1, 2):
         changes = {"race": "ASIAN" if version == 1 else "WHITE"}
-        response = client.send("PATCH", f"{PATIENTS}MTP-001/", changes, If_Match=f'"{version}"', Idempotency_Key="key-1")
+        response = client.send(
+            "PATCH", f"{PATIENTS}MTP-001/", changes, If_Match=f'"{version}"', Idempotency_Key="key-1"
+        )
         assert (response.status_code, response.json()["version"]) == (200, version + 1)
 
 

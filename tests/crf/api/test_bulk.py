@@ -53,9 +53,10 @@ def test_a_patient_with_every_form_comes_in_one_call_and_the_answer_is_in_order(
     assert response.status_code == 201
     answer = response.json()
     assert (answer["saved"], answer["refused"]) == (5, 0)
-    assert [(found["form"], found["record_id"], found["instance"], found["status"], found["version"]) for found in answer["results"]] == [
-        (form, "MTP-001", 1, "complete", 1) for form in [*REPEATING, "patient"]
-    ]
+    assert [
+        (found["form"], found["record_id"], found["instance"], found["status"], found["version"])
+        for found in answer["results"]
+    ] == [(form, "MTP-001", 1, "complete", 1) for form in [*REPEATING, "patient"]]
     assert client.get("/api/v1/patients/MTP-001/dosing/1/").json()["dose_mg"] == 5
 
 
@@ -65,7 +66,10 @@ def test_a_bad_entry_refuses_all_and_is_named_by_its_place(client, patient):
     response = send(client, item(), item(changes=BAD), item(), item(changes=BAD, record_id="MTP-002"))
 
     assert response.status_code == 400
-    assert [(error["index"], error["form"], error["record_id"], error["field"], error["code"]) for error in problem(response)["errors"]] == [
+    assert [
+        (error["index"], error["form"], error["record_id"], error["field"], error["code"])
+        for error in problem(response)["errors"]
+    ] == [
         (1, "lesion_assessment", "MTP-001", "clasi_activity", "out_of_range"),
         (3, "lesion_assessment", "MTP-002", "record_id", "patient_not_found"),
     ]
@@ -260,4 +264,19 @@ def test_two_bulk_calls_for_the_same_patients_in_opposite_orders_both_end(sites)
     for _time in range(3):
         found = at_once(lambda: send(Api(token), *forwards), lambda: send(Api(token), *reversed(forwards)))
         assert [response.status_code for response in found] == [201, 201]
-    assert {row["instance"] for row in client.get("/api/v1/forms/lesion_assessment/?limit=1000").json()["results"]} == set(range(1, 7))
+    assert {
+        row["instance"] for row in client.get("/api/v1/forms/lesion_assessment/?limit=1000").json()["results"]
+    } == set(range(1, 7))
+
+
+def test_entries_of_a_patient_that_was_refused_are_not_put_to_another_one_of_the_same_name(client):
+    send(client, {"form": "patient", "record_id": "MTP-001", "values": COMPLETE["patient"]})
+    before = rows()
+
+    response = send(
+        client, {"form": "patient", "record_id": "MTP-001", "values": COMPLETE["patient"]}, item(), atomic=False
+    )
+
+    found = [[error["code"] for error in result["errors"]] for result in response.json()["results"]]
+    assert found == [["record_exists"], ["patient_not_found"]]
+    assert rows() == before

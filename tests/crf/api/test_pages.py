@@ -108,7 +108,22 @@ def test_a_page_has_up_to_1000_rows(client, three):
     assert len(results(client, "patients/", limit=1000)) == 3
 
 
-@pytest.mark.parametrize("cursor", ["x", "cD1hYmM=", "cD0tMQ==", "bz0tMQ==", "bz05OTk5OTk5OTk5", "cD05OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5", "cD0A", "%00", "é", "cj0x" * 500, "cD0nIE9SIDE9MQ=="])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "x",
+        "cD1hYmM=",
+        "cD0tMQ==",
+        "bz0tMQ==",
+        "bz05OTk5OTk5OTk5",
+        "cD05OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5",
+        "cD0A",
+        "%00",
+        "é",
+        "cj0x" * 500,
+        "cD0nIE9SIDE9MQ==",
+    ],
+)
 def test_a_cursor_that_is_none_of_the_list_is_refused_or_leads_nowhere_wrong(cursor, client, three):
     response = client.get(f"/api/v1/patients/?cursor={quote(cursor, safe='%=')}")
 
@@ -128,7 +143,10 @@ def test_the_queries_of_a_list_do_not_grow_with_its_rows(path, client, coordinat
         while len(results(client, path)) < rows:
             day = {"dose_start": "2010-01-01", "dose_end": "2010-01-01"} if form == "dosing" else {}
             if day and results(client, path):
-                day = {"dose_start": f"202{len(results(client, path))}-06-01", "dose_end": f"202{len(results(client, path))}-06-01"}
+                day = {
+                    "dose_start": f"202{len(results(client, path))}-06-01",
+                    "dose_end": f"202{len(results(client, path))}-06-01",
+                }
             saved(form, day, by=coordinator, record_id=None if form == "patient" else "MTP-001")
         with django_assert_num_queries(4 if of_one_patient else 3):
             assert len(results(client, path)) == rows
@@ -171,12 +189,27 @@ def test_every_list_is_filtered_by_when_it_was_updated(path, client, three):
     assert results(client, path, updated_since=(last.updated_at + second).isoformat()) == []
 
 
-@pytest.mark.parametrize("moment", ["2024-03-12", "2024-03-12T09:30:00", "x", "", "2024-02-30T00:00:00Z", "2024-03-12T24:00:01Z", "2024-03-12T09:30:00+99:00", "1710235800", "\x00"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2024-03-12",
+        "2024-03-12T09:30:00",
+        "x",
+        "",
+        "2024-02-30T00:00:00Z",
+        "2024-03-12T24:00:01Z",
+        "2024-03-12T09:30:00+99:00",
+        "1710235800",
+        "\x00",
+    ],
+)
 def test_a_moment_that_is_none_is_refused(moment, client):
     assert refused(client, "patients/", updated_since=moment) == [("updated_since", "not_a_time")]
 
 
-@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-12:00", "2024-03-31T02:30:00+01:00"])
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-12:00", "2024-03-31T02:30:00+01:00"]
+)
 def test_a_moment_far_away_is_taken(moment, client):
     assert results(client, "patients/", updated_since=moment) == []
 
@@ -241,7 +274,11 @@ def test_every_variable_of_every_form_filters_its_list(form, name, one, client):
     assert refused(client, f"forms/{form}/", **{f"{name}__blank": "1"}) == [(f"{name}__blank", "wrong_type")]
 
 
-ORDERED = [key for key in VARIABLES if isinstance(forms_by_name()[key[0]].variables()[key[1]], NumberField | DateField | PartialDateField)]
+ORDERED = [
+    key
+    for key in VARIABLES
+    if isinstance(forms_by_name()[key[0]].variables()[key[1]], NumberField | DateField | PartialDateField)
+]
 
 
 @pytest.mark.parametrize(("form", "name"), ORDERED)

@@ -40,7 +40,7 @@ def test_the_routes_are_those_of_the_design():
 
     assert expected <= ROUTES.keys()
     assert all(address(name).startswith("/api/v1/") for name in ROUTES)
-    assert OF_A_PATIENT == ["patient", *(f"{form}-{kind}" for form in REPEATING for kind in ("instances", "instance"))]
+    assert ["patient", *(f"{form}-{kind}" for form in REPEATING for kind in ("instances", "instance"))] == OF_A_PATIENT
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -74,7 +74,9 @@ def test_a_patient_of_another_site_is_answered_byte_for_byte_like_one_that_does_
     assert foreign.status_code in (404, 405, 200 if method == "OPTIONS" else 404)
 
 
-@pytest.mark.parametrize("name", [name for name in ROUTES if name not in OF_A_PATIENT and "pooled" in name] + ["patients"])
+@pytest.mark.parametrize(
+    "name", [name for name in ROUTES if name not in OF_A_PATIENT and "pooled" in name] + ["patients"]
+)
 def test_a_list_shows_nothing_of_another_site(name, api, data_manager):
     form = name.split("-")[0].replace("patients", "patient")
     saved("patient", by=data_manager, site="NIM")
@@ -107,4 +109,6 @@ def test_reading_never_writes(name, api, data_manager, django_assert_max_num_que
     with django_assert_max_num_queries(20) as queries:
         client.get(address(name))
 
-    assert [query["sql"] for query in queries if query["sql"].lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE"))] == []
+    assert [
+        query["sql"] for query in queries if query["sql"].lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE"))
+    ] == []

@@ -1,5 +1,7 @@
 """Entries over REST: created, read, changed, deleted."""
 
+# ruff: noqa: RUF001 -- digits and signs of other scripts are what is tested
+
 import csv
 import io
 import json
@@ -177,7 +179,11 @@ def test_every_problem_of_an_entry_says_whose_and_which_it_is(client):
 @pytest.mark.parametrize("form", COMPLETE)
 def test_a_patch_sets_what_is_there_clears_what_is_null_and_keeps_what_is_absent(form, client):
     before = client.get(address(form)).json()
-    variable = next(name for name, kind in forms_by_name()[form].variables().items() if kind.field_type == "notes" or name in ("prior_dose", "dose_end"))
+    variable = next(
+        name
+        for name, kind in forms_by_name()[form].variables().items()
+        if kind.field_type == "notes" or name in ("prior_dose", "dose_end")
+    )
     value = "2020-02-02" if variable == "dose_end" else "some text"
 
     changed = change(client, {variable: value}, form=form)
@@ -186,7 +192,9 @@ def test_a_patch_sets_what_is_there_clears_what_is_null_and_keeps_what_is_absent
     assert (changed.status_code, changed["ETag"], changed.json()[variable]) == (200, '"2"', value)
     assert (cleared.status_code, cleared["ETag"]) == (200, '"3"')
     moved = {"version", "updated_at", "warnings"}
-    assert {k: v for k, v in cleared.json().items() if k not in moved} == {k: v for k, v in before.items() if k not in moved}
+    assert {k: v for k, v in cleared.json().items() if k not in moved} == {
+        k: v for k, v in before.items() if k not in moved
+    }
     assert client.get(address(form)).json() == cleared.json()
 
 
@@ -205,7 +213,9 @@ def test_a_change_of_a_complete_form_needs_a_reason(client):
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-@pytest.mark.parametrize("tag", [None, "", '""', '"x"', "*x", '"1"; "2"', '"-1"', '"1.0"', '"' + "9" * 5_000 + '"', '"١"'])
+@pytest.mark.parametrize(
+    "tag", [None, "", '""', '"x"', "*x", '"1"; "2"', '"-1"', '"1.0"', '"' + "9" * 5_000 + '"', '"١"']
+)
 def test_without_a_version_nothing_is_changed(method, tag, client):
     headers = {} if tag is None else {"If_Match": tag.encode().decode("latin-1")}
 
@@ -246,7 +256,9 @@ def test_a_version_that_is_still_to_come_is_a_412(client):
     assert change(client, {"sex": "F"}, version=9_999_999_999).status_code == 412
 
 
-@pytest.mark.parametrize("name", ["record_id", "site", "form", "instance", "version", "locked", "updated_at", "warnings"])
+@pytest.mark.parametrize(
+    "name", ["record_id", "site", "form", "instance", "version", "locked", "updated_at", "warnings"]
+)
 def test_what_the_registry_keeps_is_not_changed(name, client):
     for form in COMPLETE:
         response = change(client, {name: "NIM-001"}, form=form)
@@ -310,7 +322,9 @@ def test_a_locked_entry_answers_409(client):
     changed = change(client, {"dose_mg": 10}, form="dosing")
     deleted = client.send("DELETE", address("dosing"), If_Match='"1"', X_Change_Reason="entered twice")
 
-    assert [(response.status_code, problem(response)["code"]) for response in (changed, deleted)] == [(409, "locked")] * 2
+    assert [(response.status_code, problem(response)["code"]) for response in (changed, deleted)] == [
+        (409, "locked")
+    ] * 2
     assert client.get(address("dosing")).json()["locked"] is True
 
 
@@ -327,7 +341,15 @@ def test_each_role_creates_changes_and_deletes_or_is_refused(role, site, client,
         "read": caller.get(PATIENT),
         "create": caller.send("POST", PATIENTS, body(site="MTP")),
         "add": caller.send("POST", f"{PATIENT}lesion_assessment/", body(of="lesion_assessment")),
-        "bulk": caller.send("POST", "/api/v1/entries/", {"entries": [{"form": "lesion_assessment", "record_id": "MTP-001", "values": COMPLETE["lesion_assessment"]}]}),
+        "bulk": caller.send(
+            "POST",
+            "/api/v1/entries/",
+            {
+                "entries": [
+                    {"form": "lesion_assessment", "record_id": "MTP-001", "values": COMPLETE["lesion_assessment"]}
+                ]
+            },
+        ),
         "change": change(caller, {"sex": "F"}),
         "delete": caller.send("DELETE", address("dosing"), If_Match='"1"', X_Change_Reason="entered twice"),
     }
