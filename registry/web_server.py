@@ -4,6 +4,7 @@ How many workers is gunicorn's own setting, `WEB_CONCURRENCY` or `--workers`.
 """
 
 import gc
+import sys
 from pathlib import Path
 
 # Threads keep connections open between requests, so that a client who sends many does not connect for each.
@@ -15,8 +16,13 @@ preload_app = True
 
 
 def post_fork(_server: object, _worker: object) -> None:
-    """Leave what was loaded before the fork out of every garbage collection: it never becomes garbage."""
+    """Spare each worker two waits.
+
+    What was loaded before the fork never becomes garbage, so no collection has to look at it. And a thread that comes
+    back from the database, as each does several times in a request, gets its turn after half a millisecond, not five.
+    """
     gc.freeze()
+    sys.setswitchinterval(0.0005)
 
 
 # A folder in memory: on a slow disk the sign of life that a worker writes there could come too late.

@@ -1,5 +1,4 @@
 from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
 
@@ -227,7 +226,9 @@ def test_an_export_of_somebody_else_is_not_there(api, done, role, site, path):
     assert somebody.send("delete", done).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["8d2f8f43-6f3c-4b06-9a52-6a3a53a1b7b1/", "8d2f8f43-6f3c-4b06-9a52-6a3a53a1b7b1/file/", "1/", "x/file/"])
+@pytest.mark.parametrize(
+    "path", ["8d2f8f43-6f3c-4b06-9a52-6a3a53a1b7b1/", "8d2f8f43-6f3c-4b06-9a52-6a3a53a1b7b1/file/", "1/", "x/file/"]
+)
 def test_an_export_that_does_not_exist_is_not_there(data_manager_api, path):
     assert data_manager_api.get(f"{EXPORTS}{path}").status_code == 404
 
