@@ -6,13 +6,22 @@ history.py (prior treatments, adverse events), the rows behind each outcome in e
 
 from typing import cast
 
+from msgspec import Struct
+
 from crf.derivations import completed_years, months_between
 from exports.endpoints.chart import Chart, PatientFacts
 from exports.endpoints.evidence import prior_rows, response_evidence, treatment_evidence
 from exports.endpoints.history import events_behind, n_different, systemic_treatments, thalidomide_treatments
-from exports.endpoints.outcome import OUTCOME_NAMES, Member, Outcome
+from exports.endpoints.outcome import OUTCOME_NAMES, Evidence, Member, Outcome
 from exports.endpoints.response import Responses, bor_after_adjustment, relapse_setting, responses_of
 from exports.endpoints.treatment import Treatment, discontinued_for, dose_reduced_for, treatment_of
+
+
+class Course(Struct, frozen=True, gc=False):
+    """The treatment of a patient who was treated, and what became of the lesions."""
+
+    treatment: Treatment
+    responses: Responses
 
 
 def outcome_of(chart: Chart) -> Outcome:
@@ -31,34 +40,44 @@ def member_of(chart: Chart) -> Member:
 
     Raises as `outcome_of` does.
     """
+    course = course_of(chart)
+    member = member_without_evidence(chart, course=course)
+    member.outcome["evidence"] = evidence_of(chart, course=course)
+    return member
+
+
+def course_of(chart: Chart) -> Course | None:
+    """Return the course of a treated patient, None of another."""
+    treatment = treatment_of(chart)
+    return Course(treatment, responses_of(chart.assessments, treatment=treatment)) if treatment else None
+
+
+def member_without_evidence(chart: Chart, *, course: Course | None) -> Member:
+    """Return the patient as a member of the cohort; `evidence` is empty."""
     patient = chart.patient
     discoid = "dle" in (patient.cle_subtype or ())
-    treatment = treatment_of(chart)
-    if treatment is None:
+    if course is None:
         return Member(untreated_outcome(patient), patient.sex, discoid, None)
-    responses = responses_of(chart.assessments, treatment=treatment)
-    outcome = treated_outcome(chart, treatment=treatment, responses=responses)
-    index_date = treatment.active[0].start
-    last_day = responses.in_window[-1].day if responses.in_window else index_date
-    return Member(outcome, patient.sex, discoid, months_between(index_date, last_day))
+    index_date, in_window = course.treatment.active[0].start, course.responses.in_window
+    last_day = in_window[-1].day if in_window else index_date
+    return Member(treated_outcome(chart, course=course), patient.sex, discoid, months_between(index_date, last_day))
 
 
 def untreated_outcome(patient: PatientFacts) -> Outcome:
     """Return the outcome of a patient who never took the drug: enrolled, and in no other figure."""
     outcome: dict[str, object] = {"record_id": patient.record_id, "site": patient.site}
     outcome |= dict.fromkeys(OUTCOME_NAMES)
-    outcome |= {"treated": False, "evidence": {name: [] for name in OUTCOME_NAMES}}
+    outcome |= {"treated": False, "evidence": {}}
     return cast("Outcome", outcome)
 
 
-def treated_outcome(chart: Chart, *, treatment: Treatment, responses: Responses) -> Outcome:
-    """Return every outcome of a treated patient."""
-    patient = chart.patient
+def treated_outcome(chart: Chart, *, course: Course) -> Outcome:
+    """Return every outcome of a treated patient; `evidence` is empty."""
+    patient, treatment, responses = chart.patient, course.treatment, course.responses
     index_date, birth_date = treatment.active[0].start, patient.birth_date
     bor, best, last = responses.bor, responses.best, responses.last
     relapse, cr_end = responses.relapse, responses.cr_end
     is_complete = bor == "CR"
-    systemic, thalidomide = systemic_treatments(chart.prior_treatments), thalidomide_treatments(chart.prior_treatments)
     safety = events_behind(chart.adverse_events)
     return {
         "record_id": patient.record_id,
@@ -71,8 +90,8 @@ def treated_outcome(chart: Chart, *, treatment: Treatment, responses: Responses)
         "on_treatment": treatment.end is None,
         "discontinued_for": discontinued_for(treatment),
         "dose_reduced_for": dose_reduced_for(treatment.active),
-        "n_prior_systemic": n_different(systemic),
-        "prior_thalidomide": bool(thalidomide),
+        "n_prior_systemic": n_different(systemic_treatments(chart.prior_treatments)),
+        "prior_thalidomide": bool(thalidomide_treatments(chart.prior_treatments)),
         "bor": bor,
         "responder": best is not None,
         "bor_date": best.day.isoformat() if best else None,
@@ -93,11 +112,18 @@ def treated_outcome(chart: Chart, *, treatment: Treatment, responses: Responses)
         "neuropathy": bool(safety["neuropathy"]),
         "thrombosis": bool(safety["thrombosis"]),
         "lupus_flare": bool(safety["lupus_flare"]),
-        "evidence": {
-            **treatment_evidence(chart, treatment=treatment),
-            "n_prior_systemic": prior_rows(systemic),
-            "prior_thalidomide": prior_rows(thalidomide),
-            **response_evidence(responses, treatment=treatment),
-            **safety,
-        },
+        "evidence": {},
+    }
+
+
+def evidence_of(chart: Chart, *, course: Course | None) -> Evidence:
+    """Return the rows that decided each outcome, by its name."""
+    if course is None:
+        return {name: [] for name in OUTCOME_NAMES}
+    return {
+        **treatment_evidence(chart, treatment=course.treatment),
+        "n_prior_systemic": prior_rows(systemic_treatments(chart.prior_treatments)),
+        "prior_thalidomide": prior_rows(thalidomide_treatments(chart.prior_treatments)),
+        **response_evidence(course.responses, treatment=course.treatment),
+        **events_behind(chart.adverse_events),
     }

@@ -20,9 +20,10 @@ import psycopg
 from django.db import connection, transaction
 
 from exports.endpoints.cohort import summarise_cohort
-from exports.endpoints.outcome import Member, Outcome
+from exports.endpoints.outcome import Evidence, Member, Outcome
 from exports.endpoints.reading import EVERYBODY, THESE, chart_of_json, charts_query
-from exports.endpoints.rules import member_of
+from exports.endpoints.rules import course_of, evidence_of, member_without_evidence
+from exports.endpoints.version import RULES
 
 PATIENTS_AT_ONCE = 500
 
@@ -63,9 +64,9 @@ outcome_of_json: Callable[[str], Outcome] = msgspec.json.Decoder().decode
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """What a computation of all endpoints found: patients, and the record ids of those whose outcome changed.
+    """What a computation of all endpoints found: patients, and the record ids of those that were stored anew.
 
-    `missed` changed although no change of their chart was on the list: by a new version of the rules, or an error.
+    `missed` differed although no change of their chart was on the list: by a new version of the rules, or an error.
     """
 
     patients: int
@@ -152,15 +153,20 @@ class _Computing:
     patients: int = 0
     changed: list[str] = field(default_factory=list)
 
-    def compute(self, rows: Iterable[tuple[str, bytes | None]]) -> None:
-        """Compute the outcomes of these charts, each with the digest of what is stored, and store those that differ."""
+    def compute(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Compute the outcomes of these charts, each with the digest of what is stored, and store those that differ.
+
+        The rows behind an outcome follow from chart and rules: they are only looked for when one of these differs.
+        """
         different = []
-        for chart, digest in rows:
+        for document, digest in rows:
             self.patients += 1
-            member = member_of(chart_of_json(chart))
-            found = hashlib.sha256(encode(member)).digest()
+            chart = chart_of_json(document)
+            course = course_of(chart)
+            member = member_without_evidence(chart, course=course)
+            found = hashlib.sha256(RULES + document.encode() + encode(member)).digest()
             if found != digest:
-                different.append(_columns(member, digest=found))
+                different.append(_columns(member, evidence_of(chart, course=course), digest=found))
         if different:
             _cursor().execute(STORE, [list(column) for column in zip(*different, strict=True)])
             self.changed += [row[0] for row in different]
@@ -176,10 +182,9 @@ class _Computing:
             _execute(OUTDATE)
 
 
-def _columns(member: Member, *, digest: bytes) -> tuple[Any, ...]:
-    outcome: dict[str, Any] = dict(member.outcome)
-    evidence = encode(outcome.pop("evidence")).decode()
-    texts = (outcome["record_id"], outcome["site"], encode(outcome).decode(), evidence)
+def _columns(member: Member, evidence: Evidence, *, digest: bytes) -> tuple[Any, ...]:
+    outcome = {name: value for name, value in member.outcome.items() if name != "evidence"}
+    texts = (outcome["record_id"], outcome["site"], encode(outcome).decode(), encode(evidence).decode())
     return (*texts, member.sex, member.discoid, member.months_to_last_evaluable, digest)
 
 

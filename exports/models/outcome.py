@@ -28,7 +28,7 @@ class PatientOutcome(models.Model):
     discoid = models.BooleanField()
     months_to_last_evaluable = models.FloatField(null=True)
     digest = models.BinaryField(max_length=32)
-    """SHA-256 of all of these: tells at once whether a new computation gives the same."""
+    """SHA-256 of rules, chart and outcome: tells at once whether a new computation gives the same."""
     computed_at = models.DateTimeField(db_default=Now())
 
     class Meta:
