@@ -1,7 +1,7 @@
 """Rows of forms in and out of PostgreSQL, with SQL made once from the declaration of each form.
 
-The ORM would build and convert every row anew; a create would cost twice as much (docs/performance.md). Writes here
-are for the entry service alone: they check nothing.
+One form of writing serves a single entry and a COPY of thousands. Writes here are for the entry service alone: they
+check nothing.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A worker that is killed in the middle of an export, with the real programs around it."""
+"""A worker that is killed in the middle of a job, with the real programs around it."""
 
 import os
 import signal
@@ -11,12 +11,13 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from python_calamine import CalamineWorkbook
 
 from exports import job_files, jobs
 from exports.cuts import Cut, Privacy
-from exports.models import Job, Kind, State
+from exports.endpoints.store import is_stale, recompute_all
+from exports.models import Job, Kind, PatientOutcome, State
 from registry.acting import the_system
 from registry.celery import app
 from tests.crf.examples import saved
@@ -136,3 +137,42 @@ def test_a_job_that_kills_each_of_its_workers_fails_after_the_third(worker, long
     assert long_export.error.startswith("It was tried 3 times and broke off each time.")
     assert Job.objects.get().claim is None
     until(lambda: not list(job_files.folder().iterdir()), job=long_export)
+
+
+@pytest.fixture
+def recomputation(data_manager):
+    """A computation that finds an outcome to store anew; nobody was told of it."""
+    saved("patient", by=data_manager, record_id="MTP-001", site="MTP")
+    saved("dosing", by=data_manager, record_id="MTP-001")
+    recompute_all()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE crf_patient SET birth_date = '1950-01-01'")
+    return jobs.enqueue(Kind.ENDPOINTS, parameters={}, by=the_system(), sites=("MTP",), doorbell=False)
+
+
+def somebody_waits_for_a_row():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone()[0] > 0
+
+
+def test_a_worker_killed_in_the_middle_of_a_recompute_only_delays_it(worker, recomputation):
+    """Negative test 19."""
+    before = PatientOutcome.objects.get().outcome
+    with transaction.atomic():
+        # The worker comes as far as storing this outcome, and waits for it.
+        PatientOutcome.objects.select_for_update().get()
+        first = worker()
+        until(lambda: recomputation.state == State.RUNNING and somebody_waits_for_a_row(), job=recomputation)
+        kill(first)
+    left_behind = PatientOutcome.objects.get().outcome
+
+    worker()
+    until(lambda: recomputation.has_ended, job=recomputation)
+
+    assert left_behind == before
+    assert (recomputation.state, recomputation.attempts, recomputation.error) == (State.DONE, 2, "")
+    assert PatientOutcome.objects.get().outcome != before
+    assert not is_stale()
