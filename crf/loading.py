@@ -15,11 +15,10 @@ from django.utils.translation import gettext as _
 from crf.entry import create_entries
 from crf.fields import MAX_NOTES
 from crf.forms import Form, all_forms
-from crf.reading import Submission, read_cells, unknown_field
+from crf.reading import BESIDE_THE_VARIABLES, Submission, read_cells, unknown_field
 from registry.rights import Caller
 
 INSTANCE = "redcap_repeat_instance"
-BESIDE_THE_VARIABLES = ("status", "missing")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ class Door(StrEnum):
 
     REST = "rest"
     COMMAND = "command"
-    JOB = "job"
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What every form stands on: sites, people, their memberships and tokens, and answers kept for repeated requests."""
 
-from datetime import date
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
@@ -67,14 +66,6 @@ class Person(AbstractBaseUser):
         return self.full_name or self.username
 
 
-class MembershipQuerySet(models.QuerySet["Membership"]):
-    """Memberships by time."""
-
-    def in_force(self, *, on: date) -> "MembershipQuerySet":
-        """Return the memberships that hold on the day `on`, both ends included."""
-        return self.filter(Q(starts_on__lte=on), Q(ends_on__isnull=True) | Q(ends_on__gte=on))
-
-
 @track
 class Membership(models.Model):
     """A role of a person at one site, or at all sites (no site), from a day and until one."""
@@ -84,8 +75,6 @@ class Membership(models.Model):
     site = models.ForeignKey(Site, on_delete=models.CASCADE, null=True, blank=True, help_text=_("Blank: all sites"))
     starts_on = models.DateField(_("from"))
     ends_on = models.DateField(_("until"), null=True, blank=True)
-
-    objects: ClassVar[models.Manager["Membership"]] = MembershipQuerySet.as_manager()
 
     class Meta:
         ordering = ["person", "site", "role"]

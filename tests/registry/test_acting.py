@@ -38,7 +38,7 @@ def test_the_database_knows_person_door_reason_and_request(sites):
 
 def test_what_failed_leaves_nothing(sites):
     def fail():
-        with acting(the_system(), door=Door.JOB):
+        with acting(the_system(), door=Door.COMMAND):
             Site.objects.create(code="LYO", name="Lyon")
             raise LookupError
 

@@ -119,7 +119,6 @@ def test_a_membership_counts_from_its_first_to_its_last_day(starts, ends, holds,
 
     for caller in (caller_of(person.pk, now=NOW), caller_with_token(text, now=NOW)):
         assert caller.may(Right.READ, at="STR") is holds
-    assert Membership.objects.in_force(on=TODAY).exists() is holds
 
 
 def test_the_last_use_of_a_token_is_noted_now_and_then(person):
