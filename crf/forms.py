@@ -24,6 +24,7 @@ from crf.logic import Logic, parse
 from registry.history import keep_history
 from registry.models import Site
 from registry.rights import Caller, Right
+from registry.row_security import OF_A_SITE, Access
 
 if TYPE_CHECKING:
     from crf.checks import Check
@@ -104,6 +105,7 @@ class FormQuerySet(models.QuerySet[Any]):
 class Form(models.Model, metaclass=FormBase):
     """What every entry of every form has beside its variables."""
 
+    access: ClassVar[Access] = OF_A_SITE
     order: ClassVar[int]
     """Place among the forms in dictionary and workbook, ascending."""
     repeating: ClassVar[bool] = False

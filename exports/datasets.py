@@ -21,6 +21,8 @@ from crf.storage import table_of
 from exports.cuts import Cut, Privacy
 from exports.pseudonyms import pseudonyms
 from exports.writers.workbook import Column, Kind, Row
+from registry.acting import Door, begin_acting
+from registry.rights import Caller
 
 ROWS_AT_A_TIME = 500
 KEYS = ("site", "record_id")
@@ -95,8 +97,8 @@ def _width_of(name: str, variable: Variable) -> float:
 
 
 @contextmanager
-def snapshot() -> Iterator[datetime]:
-    """Run the block in one read-only transaction that sees a single moment, and give that moment.
+def snapshot(by: Caller) -> Iterator[datetime]:
+    """Run the block in one read-only transaction that sees a single moment of what `by` sees; give that moment.
 
     Must not run inside another transaction.
     """
@@ -105,6 +107,7 @@ def snapshot() -> Iterator[datetime]:
         # The first query takes the snapshot.
         cursor.execute("SELECT statement_timestamp()")
         taken_at: datetime = cursor.fetchone()[0]
+        begin_acting(by, door=Door.JOB)
         yield taken_at
 
 

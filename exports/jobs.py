@@ -31,7 +31,7 @@ from kombu.exceptions import OperationalError
 from exports.job_files import draft_of, file_of, remove_drafts, tidy
 from exports.models import Job, Kind, State
 from exports.models.job import OPEN
-from registry.acting import the_system
+from registry.acting import Door, acting_as_the_system, the_system
 from registry.callers import caller_of
 from registry.celery import app
 from registry.rights import Caller, rights_of
@@ -141,7 +141,9 @@ class Heart:
     def beat(self) -> None:
         """Save that the attempt is alive and what it reported; note it when the job is no longer ours."""
         try:
-            if not self._row.update(heartbeat_at=Now(), **self.fields):
+            with as_the_machine():
+                alive = self._row.update(heartbeat_at=Now(), **self.fields)
+            if not alive:
                 self.lost.set()
         except (DatabaseError, InterfaceError) as error:
             # A restarting server: the next beat tries again, and the lease decides.
@@ -165,6 +167,10 @@ def runs(kind: Kind) -> Callable[[Runner], Runner]:
         return runner
 
     return register
+
+
+as_the_machine = partial(acting_as_the_system, door=Door.JOB)
+"""One transaction of whoever runs jobs, who sees everybody's."""
 
 
 def database_time() -> datetime:
@@ -193,6 +199,12 @@ def enqueue(
         transaction.on_commit(partial(ring, job.pk), robust=True)
     job.refresh_from_db()
     return job
+
+
+def read_anew(job: Job) -> None:
+    """Bring `job` up to date with its row, from outside of any transaction."""
+    with as_the_machine():
+        job.refresh_from_db()
 
 
 def ring(job_id: UUID) -> bool:
@@ -238,14 +250,18 @@ def sweep(*, now: datetime) -> None:
     """Find the jobs that nobody is at: ring for them again, or give up those tried often enough; tidy the folder."""
     lapsed = Q(state=State.RUNNING, heartbeat_at__lt=now - LEASE)
     left = Job.objects.filter(Q(state=State.WAITING) | lapsed)
-    for job in left.filter(attempts__gte=MAX_ATTEMPTS):
-        _fail(job, error=_gave_up(job))
-    due = left.filter(attempts__lt=MAX_ATTEMPTS, rung_at__lt=now - RING_AGAIN_AFTER)
-    for job_id in list(due.order_by("created_at").values_list("pk", flat=True)):
+    with as_the_machine():
+        for job in left.filter(attempts__gte=MAX_ATTEMPTS):
+            _fail(job, error=_gave_up(job))
+        due = left.filter(attempts__lt=MAX_ATTEMPTS, rung_at__lt=now - RING_AGAIN_AFTER)
+        unheard = list(due.order_by("created_at").values_list("pk", flat=True))
+    for job_id in unheard:
         if not ring(job_id):
             break
-        Job.objects.filter(pk=job_id).update(rung_at=now)
-    tidy(now=now)
+        with as_the_machine():
+            Job.objects.filter(pk=job_id).update(rung_at=now)
+    with as_the_machine():
+        tidy(now=now)
 
 
 def caller_behind(job: Job) -> Caller:
@@ -271,16 +287,17 @@ def _claim(job_id: UUID, *, now: datetime) -> Job | None:
     """Make the job ours and return it, None when it has ended, is another's or was tried often enough."""
     free = Q(state=State.WAITING) | Q(state=State.RUNNING, heartbeat_at__lt=now - LEASE)
     claim = uuid4()
-    Job.objects.filter(free, pk=job_id, attempts__lt=MAX_ATTEMPTS).update(
-        state=State.RUNNING,
-        claim=claim,
-        attempts=F("attempts") + 1,
-        heartbeat_at=Now(),
-        started_at=Coalesce("started_at", Now()),
-        progress=0,
-        rows={},
-    )
-    job = Job.objects.select_related("token").filter(pk=job_id, claim=claim).first()
+    with as_the_machine():
+        Job.objects.filter(free, pk=job_id, attempts__lt=MAX_ATTEMPTS).update(
+            state=State.RUNNING,
+            claim=claim,
+            attempts=F("attempts") + 1,
+            heartbeat_at=Now(),
+            started_at=Coalesce("started_at", Now()),
+            progress=0,
+            rows={},
+        )
+        job = Job.objects.select_related("token").filter(pk=job_id, claim=claim).first()
     if job is not None:
         remove_drafts(job)
     return job
@@ -295,7 +312,7 @@ def _finish(work: Work) -> None:
             "sha256": work.delivery.sha256,
             "size": work.delivery.size,
         }
-    with transaction.atomic():
+    with as_the_machine():
         work.hold()
         if work.delivery is not None:
             work.draft.replace(file_of(work.job))
@@ -305,7 +322,8 @@ def _finish(work: Work) -> None:
 def _fail(job: Job, *, error: str) -> None:
     """End the job, if it is still as it was when it was read."""
     ended = {"state": State.FAILED, "error": error, "claim": None, "heartbeat_at": None, "finished_at": Now()}
-    Job.objects.filter(pk=job.pk, claim=job.claim, state__in=OPEN).update(**ended)
+    with as_the_machine():
+        Job.objects.filter(pk=job.pk, claim=job.claim, state__in=OPEN).update(**ended)
 
 
 def _after_break(job: Job, error: Exception) -> None:
@@ -320,7 +338,8 @@ def _after_break(job: Job, error: Exception) -> None:
             _fail(job, error=_gave_up(job))
         else:
             again = {"state": State.WAITING, "claim": None, "heartbeat_at": None, "rung_at": Now()}
-            Job.objects.filter(pk=job.pk, claim=job.claim).update(**again)
+            with as_the_machine():
+                Job.objects.filter(pk=job.pk, claim=job.claim).update(**again)
     except (DatabaseError, InterfaceError):
         # Without a database nothing can be noted; the lease runs out and the sweep takes the job up.
         logger.warning("job %s is left to the sweep: the database is not there", job.pk)

@@ -60,7 +60,7 @@ def _authorised(work: Work, cut: Cut) -> Caller:
 
 def _write(work: Work, cut: Cut, *, by: Caller) -> str:
     """Write the draft of the job; return the name under which the person gets it."""
-    with snapshot() as taken_at:
+    with snapshot(by) as taken_at:
         book = PooledWorkbook(cut, work, by=by)
         stored = stored_figures()
         origin = Origin(

@@ -3,9 +3,8 @@
 import logging
 
 from exports.endpoints.store import is_stale, recompute_all, recompute_changed, summarise
-from exports.jobs import Work, enqueue, run, runs
+from exports.jobs import Work, as_the_machine, enqueue, read_anew, run, runs
 from exports.models import Job, Kind
-from registry.acting import the_system
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +42,8 @@ def recompute_stale() -> int:
 
 def nightly_check() -> Job:
     """Compute everything anew, and compare; what was missed is corrected, and counted on the row of the job."""
-    by = the_system()
-    job = enqueue(Kind.ENDPOINTS, parameters={"reason": "nightly check"}, by=by, sites=by.sites, doorbell=False)
+    with as_the_machine() as by:
+        job = enqueue(Kind.ENDPOINTS, parameters={"reason": "nightly check"}, by=by, sites=by.sites, doorbell=False)
     run(job.pk)
-    job.refresh_from_db()
+    read_anew(job)
     return job

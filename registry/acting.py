@@ -15,7 +15,10 @@ from django.db import transaction
 
 from registry.database import fetch_row
 from registry.models import Site
-from registry.rights import Caller, everything
+from registry.rights import Caller, Right, everything
+
+SYSTEM = "system"
+"""Who commands and jobs of nobody are, for policies that compare people."""
 
 
 class Door(StrEnum):
@@ -23,17 +26,34 @@ class Door(StrEnum):
 
     REST = "rest"
     COMMAND = "command"
+    JOB = "job"
 
 
 @contextmanager
 def acting(
     by: Caller, *, door: Door, reason: str | None = None, idempotency_key: str | None = None
 ) -> Iterator[tuple[Any, ...] | None]:
-    """Run the block as one transaction of `by`; an exception undoes all of it.
+    """Run the block as one transaction of `by`, who sees the patients of their sites; an exception undoes all of it.
 
     With an idempotency key the block gets the answer kept under it (request digest, status, headers, body), or None;
     whoever repeats a request while the first is running waits here until that one has ended.
     """
+    with transaction.atomic():
+        yield begin_acting(by, door=door, reason=reason, idempotency_key=idempotency_key)
+
+
+@contextmanager
+def acting_as_the_system(*, door: Door, reason: str | None = None) -> Iterator[Caller]:
+    """Run the block as one transaction of the system, which sees everything."""
+    by = the_system()
+    with acting(by, door=door, reason=reason):
+        yield by
+
+
+def begin_acting(
+    by: Caller, *, door: Door, reason: str | None = None, idempotency_key: str | None = None
+) -> tuple[Any, ...] | None:
+    """Tell the database, for the rest of the transaction that has begun, who acts and which sites they see."""
     actor = {
         "person": by.person_id,
         "username": by.username,
@@ -42,12 +62,12 @@ def acting(
         "reason": reason,
         "request": str(uuid4()),
     }
-    told = [msgspec.json.encode(actor).decode(), by.person_id, idempotency_key]
-    with transaction.atomic():
-        yield fetch_row("SELECT request_digest, status, headers, body FROM ecrf_begin(%s, %s, %s)", told)
+    sites = ",".join(by.sites_with(Right.READ))
+    told = [msgspec.json.encode(actor).decode(), str(by.person_id or SYSTEM), sites, idempotency_key]
+    return fetch_row("SELECT request_digest, status, headers, body FROM ecrf_begin(%s, %s, %s, %s)", told)
 
 
 def the_system() -> Caller:
     """Return the caller behind commands and jobs that nobody asked for: every right at every site."""
     sites = frozenset(Site.objects.values_list("code", flat=True))
-    return Caller(person_id=None, username="system", rights=everything(sites=sites), sites=sites)
+    return Caller(person_id=None, username=SYSTEM, rights=everything(sites=sites), sites=sites)

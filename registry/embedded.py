@@ -64,19 +64,21 @@ class EmbeddedServerError(Exception):
 
 
 class Kept(msgspec.Struct):
-    """What outlives the servers: ports, and passwords of PostgreSQL's superuser, of our role and of Valkey."""
+    """What outlives the servers: ports, and passwords of PostgreSQL's superuser and our two roles, and of Valkey."""
 
     postgres_port: int
     valkey_port: int
     superuser_password: str
     postgres_password: str
     valkey_password: str
+    owner_password: str
 
 
 class Addresses(msgspec.Struct, frozen=True):
     """Where the servers are, passwords included; empty for one that was not asked for."""
 
     database_url: str = ""
+    database_owner_url: str = ""
     broker_url: str = ""
 
 
@@ -112,14 +114,22 @@ class Servers:
         self.log = folder / "servers.log"
         self.file = folder / "servers.json"
         if not self.file.exists():
-            words = [secrets.token_urlsafe(24) for _ in range(3)]
+            words = [secrets.token_urlsafe(24) for _ in range(4)]
             _write_private(self.file, msgspec.json.encode(Kept(0, 0, *words)))
-        self.kept = msgspec.json.decode(self.file.read_bytes(), type=Kept)
+        try:
+            self.kept = msgspec.json.decode(self.file.read_bytes(), type=Kept)
+        except msgspec.DecodeError:
+            raise EmbeddedServerError(
+                f"The servers in {folder} were made by a version before the first release. Remove that folder, or set "
+                "VAR_DIR to another one."
+            ) from None
 
     def addresses(self, *, postgres: bool, valkey: bool) -> Addresses:
         kept = self.kept
+        server = f"{LOOPBACK}:{kept.postgres_port}/ecrf"
         return Addresses(
-            database_url=f"postgresql://ecrf:{kept.postgres_password}@{LOOPBACK}:{kept.postgres_port}/ecrf" * postgres,
+            database_url=f"postgresql://ecrf_app:{kept.postgres_password}@{server}" * postgres,
+            database_owner_url=f"postgresql://ecrf_owner:{kept.owner_password}@{server}" * postgres,
             broker_url=f"redis://:{kept.valkey_password}@{LOOPBACK}:{kept.valkey_port}/0" * valkey,
         )
 
@@ -206,7 +216,7 @@ class Servers:
         return _until(lambda: self._postgres_is_ready() or not process.is_running()) and self._postgres_is_ready()
 
     def _ensure_database(self) -> None:
-        """Make our database, and our role: no superuser, so that row-level security holds for it."""
+        """Make our database, the role that owns it, and the application's, which owns nothing."""
         import psycopg  # noqa: PLC0415 -- slow import, only needed to start
 
         kept = self.kept
@@ -218,12 +228,14 @@ class Servers:
             password=kept.superuser_password,
             autocommit=True,
         ) as connection:
-            if not connection.execute("SELECT FROM pg_roles WHERE rolname = 'ecrf'").rowcount:
-                password = psycopg.sql.Literal(kept.postgres_password)
-                role = psycopg.sql.SQL("CREATE ROLE ecrf LOGIN CREATEDB CREATEROLE PASSWORD {}")
-                connection.execute(role.format(password))
+            roles = {"ecrf_owner": ("CREATEDB", kept.owner_password), "ecrf_app": ("", kept.postgres_password)}
+            for role, (may, password) in roles.items():
+                if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount:
+                    make = psycopg.sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}")
+                    name, word = psycopg.sql.Identifier(role), psycopg.sql.Literal(password)
+                    connection.execute(make.format(name, psycopg.sql.SQL(may), word))
             if not connection.execute("SELECT FROM pg_database WHERE datname = 'ecrf'").rowcount:
-                connection.execute("CREATE DATABASE ecrf OWNER ecrf")
+                connection.execute("CREATE DATABASE ecrf OWNER ecrf_owner")
 
     def _run_valkey(self, port: int) -> bool:
         data = self.folder / "valkey"

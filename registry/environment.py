@@ -29,6 +29,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     secret_key: Secret
     pseudonym_key: Secret
     database_url: Annotated[str, Meta(pattern=r"^postgres(ql)?://.*/[^/?]+")] | None = None
+    database_owner_url: Annotated[str, Meta(pattern=r"^(none|postgres(ql)?://.*/[^/?]+)")] | None = None
     prepare_statements: bool = True
     broker_url: Annotated[str, Meta(pattern=r"^(redis|rediss|valkey)://.")] | None = None
     var_dir: str = "var"
@@ -60,6 +61,8 @@ EXPECTED: Final = {
     "pseudonym_key": f"at least {SECRET_CHARACTERS} random characters, as `openssl rand -hex 32` prints them",
     "database_url": "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, or nothing to have a server started here",
     "broker_url": "redis://:PASSWORD@HOST:PORT/0, or nothing to have a server started here",
+    "database_owner_url": "the address of the role that owns the tables, which only `migrate` uses and DATABASE_URL is "
+    "another role than; `none` where nothing migrates; or nothing, and `migrate` makes the application's role itself",
     "prepare_statements": "false where a pooler such as PgBouncer before 1.21 stands before the database, else true",
     "var_dir": "the path of a folder",
     "static_dir": "the path of the folder that `manage.py collectstatic` fills, or nothing",

@@ -16,6 +16,8 @@ from django.db import models
 from pghistory.core import create_event_model
 from pghistory.trigger import Event as EventTrigger
 
+from registry.row_security import access_to, history_of
+
 ACTOR = "ecrf_actor()"
 """SQL function (registry migration) that returns who acts in this transaction, never null."""
 
@@ -88,7 +90,7 @@ class Deleted(_Recorded, pghistory.DeleteEvent):
 
 def keep_history(model: type[ModelT], *, exclude: list[str] | None = None) -> type[ModelT]:
     """Make the history table of `model` (named `<Model>History`) and the triggers that write it."""
-    create_event_model(
+    history = create_event_model(
         model,
         Inserted(level=pgtrigger.Statement),
         Updated(level=pgtrigger.Row),
@@ -100,6 +102,7 @@ def keep_history(model: type[ModelT], *, exclude: list[str] | None = None) -> ty
         append_only=True,
         abstract=False,
     )
+    history.access = history_of(access_to(model))  # type: ignore[attr-defined]  # as every model of ours
     return model
 
 

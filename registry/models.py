@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from registry.history import track
 from registry.rights import Role
+from registry.row_security import SHARED, Access, of_a_person
 
 SITE_CODE = r"^[A-Z][A-Z0-9]{1,7}$"
 
@@ -18,6 +19,8 @@ SITE_CODE = r"^[A-Z][A-Z0-9]{1,7}$"
 @track
 class Site(models.Model):
     """A department that records patients; its code starts the record id of each of them."""
+
+    access: ClassVar[Access] = SHARED
 
     code = models.CharField(_("code"), primary_key=True, max_length=8, validators=[RegexValidator(SITE_CODE)])
     name = models.CharField(_("name"), max_length=200)
@@ -47,6 +50,8 @@ class PersonManager(BaseUserManager["Person"]):
 class Person(AbstractBaseUser):
     """Somebody who signs in or whose token a script carries."""
 
+    access: ClassVar[Access] = SHARED
+
     username = models.CharField(_("user name"), max_length=150, unique=True)
     full_name = models.CharField(_("name"), max_length=200, blank=True)
     email = models.EmailField(_("e-mail"), blank=True)
@@ -69,6 +74,8 @@ class Person(AbstractBaseUser):
 @track
 class Membership(models.Model):
     """A role of a person at one site, or at all sites (no site), from a day and until one."""
+
+    access: ClassVar[Access] = SHARED
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(_("role"), max_length=20, choices=Role.choices)
@@ -97,6 +104,8 @@ class Membership(models.Model):
 class Token(models.Model):
     """An API token of one person, optionally for one site; only its hash is kept."""
 
+    access: ClassVar[Access] = SHARED
+
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="tokens")
     digest = models.BinaryField(_("SHA-256 of the token"), max_length=32, unique=True)
     hint = models.CharField(_("first characters"), max_length=4)
@@ -118,6 +127,8 @@ class IdempotentAnswer(models.Model):
 
     Written in the transaction of the request itself: an answer is here if and only if what it reports was saved.
     """
+
+    access: ClassVar[Access] = of_a_person("person_id")
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=300)

@@ -1,7 +1,9 @@
 """Django's settings. What a person may set is read and checked by registry/environment.py."""
 
+import hashlib
+import hmac
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 import django_stubs_ext
 import pghistory
@@ -85,6 +87,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 # Servers
 DATABASE_URL = ENVIRONMENT.database_url or _own.database_url
+_owner_url = ENVIRONMENT.database_owner_url or _own.database_owner_url or DATABASE_URL
 BROKER_URL = (ENVIRONMENT.broker_url or _own.broker_url).replace("valkey://", "redis://", 1)
 
 
@@ -106,9 +109,28 @@ def database(url: str) -> dict[str, Any]:
     }
 
 
+def application_address(owner_url: str, *, secret: str) -> str:
+    """Return the address of the role that `migrate` makes for the application, where only the owner's is given.
+
+    Its password comes from a secret, so that every process knows it and none has to keep it.
+    """
+    parts = urlsplit(owner_url)
+    password = hmac.new(secret.encode(), b"the application's database role", hashlib.sha256).hexdigest()
+    role = f"{unquote(parts.path.removeprefix('/'))[:50]}_app"
+    server = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(role)}:{password}@{server}"))
+
+
 # A pooler in transaction mode that knows no prepared statements (PgBouncer before 1.21) needs this off.
 PREPARE_STATEMENTS = ENVIRONMENT.prepare_statements
-DATABASES = {"default": database(DATABASE_URL)}
+_application_url = DATABASE_URL
+if _owner_url == DATABASE_URL:
+    _application_url = application_address(DATABASE_URL, secret=SECRET_KEY)
+# The application's role owns no table, so that row-level security holds for it; the owner's is for `migrate` alone.
+OWNER = "owner"
+DATABASES = {"default": database(_application_url)}
+if _owner_url != "none":
+    DATABASES[OWNER] = database(_owner_url)
 
 # History: pghistory makes the tables; what is written to them is decided in registry/history.py.
 PGHISTORY_APPEND_ONLY = True

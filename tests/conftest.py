@@ -1,20 +1,96 @@
-"""What every test may use: people with roles, callers for the services, clients for the API."""
+"""What every test may use: people with roles, callers for the services, clients for the API.
+
+Tests run as the application's database role; the test database belongs to the owner. A test arranges and looks at
+patients of every site on its own connection; requests, jobs, threads and programs see what they set for themselves.
+"""
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
+import psycopg
 import pytest
-from django.test import Client
+from django.db import connection, connections
+from django.db.backends.signals import connection_created
+from django.test import Client, TransactionTestCase
 from django.utils import timezone
 
 from registry.callers import caller_of, create_token
 from registry.models import Membership, Person, Site
 from registry.rights import Caller, Role
+from registry.settings import OWNER
 
 SINCE = date(2020, 1, 1)
 SITES = {"MTP": "Montpellier", "NIM": "Nîmes", "STR": "Strasbourg"}
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(request, django_test_environment, django_db_blocker, django_db_modify_db_settings):
+    """Make the test database as the owner, once for each process of tests, and point the application's role at it."""
+    creation = connections[OWNER].creation
+    with django_db_blocker.unblock():
+        name = creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+        before = connection.settings_dict["NAME"]
+        connection.close()
+        connection.settings_dict["NAME"] = name
+    yield
+    with django_db_blocker.unblock():
+        connection.close()
+        connection.settings_dict["NAME"] = before
+        creation.destroy_test_db(before, verbosity=0)
+
+
+def see(sites: str) -> None:
+    """Let the connection of this test see the patients of these sites (codes with commas), from now on."""
+    person = "system" if sites else ""
+    # Past Django, so that it is not counted among the queries of what is tested.
+    connection.connection.execute(
+        "SELECT set_config('ecrf.sites', %s, false), set_config('ecrf.person', %s, false)", [sites, person]
+    )
+
+
+@contextmanager
+def seeing(sites: str) -> Iterator[None]:
+    """Run the block with the connection of this test seeing these sites, then all of them again."""
+    connection.ensure_connection()
+    see(sites)
+    try:
+        yield
+    finally:
+        if not connection.needs_rollback:
+            see(",".join(SITES))
+
+
+def _see_everything_in_a_test(connection: Any, **_kwargs: Any) -> None:
+    """Threads and programs get nothing, as in real use."""
+    if connection.alias == "default" and threading.current_thread() is threading.main_thread():
+        see(",".join(SITES))
+
+
+connection_created.connect(_see_everything_in_a_test)
+
+
+@contextmanager
+def as_owner() -> Iterator[psycopg.Connection[Any]]:
+    """Give a connection of the owner of the tables, who passes policies by; what it does is committed at the end."""
+    with psycopg.connect(
+        **connections[OWNER].get_connection_params() | {"dbname": connection.settings_dict["NAME"]}
+    ) as owner:
+        yield owner
+
+
+def _empty_as_owner(_self: TransactionTestCase) -> None:
+    """Empty the tables after a test that committed: the application's role may not."""
+    stay = {"django_migrations", "django_content_type", "auth_permission", "registry_site"}
+    tables = [table for table in connection.introspection.django_table_names(only_existing=True) if table not in stay]
+    with as_owner() as owner:
+        owner.execute(f"TRUNCATE {', '.join(map(connection.ops.quote_name, tables))} CASCADE")
+
+
+TransactionTestCase._fixture_teardown = _empty_as_owner
 
 
 def make_person(role: Role | None = None, *, site: str | None = None, username: str | None = None) -> Person:
@@ -30,6 +106,11 @@ class Api(Client):
 
     def __init__(self, token: str | None = None) -> None:
         super().__init__(headers={"Authorization": f"Bearer {token}"} if token else None)
+
+    def request(self, **request: Any) -> Any:
+        """Send a request that sees nothing but what it sets for itself, as on a connection fresh from the pool."""
+        with seeing(""):
+            return super().request(**request)
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """Send `body` as JSON; underscores in header names stand for hyphens."""

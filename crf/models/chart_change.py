@@ -1,7 +1,11 @@
 """The list of charts that have changed since their endpoints were computed."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models.functions import Now
+
+from registry.row_security import OF_A_SITE_FOR_A_TIME, Access
 
 
 class ChartChange(models.Model):
@@ -10,6 +14,8 @@ class ChartChange(models.Model):
     A list to which writers only add: they never wait for the worker that reads it. Whoever computes takes rows off
     first, in the transaction that computes, so that a change made meanwhile stays on the list.
     """
+
+    access: ClassVar[Access] = OF_A_SITE_FOR_A_TIME
 
     record_id = models.TextField()
     site_id = models.TextField()

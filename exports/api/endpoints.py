@@ -18,10 +18,9 @@ from crf.api.pages import EntryPages
 from exports.api.representation import JOB, TIME, job_json
 from exports.endpoints.cohort import Summary
 from exports.endpoints.outcome import OUTCOME_NAMES
-from exports.endpoints.store import is_stale
+from exports.endpoints.store import are_being_computed, is_stale
 from exports.jobs import enqueue
 from exports.models import CohortOutcome, Job, Kind, PatientOutcome
-from exports.models.job import OPEN
 from registry.api import ApiView, answer, caller, read_body, require
 from registry.openapi import IDEMPOTENCY_KEY, Component, Operation, listing, parameter
 from registry.problems import bad_request, not_found
@@ -165,12 +164,11 @@ def summary_json() -> dict[str, Any]:
     """Return the stored summary and what is known of its age."""
     stored = CohortOutcome.objects.first()
     summary = stored.summary if stored is not None else None
-    running = Job.objects.filter(kind=Kind.ENDPOINTS, state__in=OPEN).exists()
     computed = {
         "at": stored.computed_at if stored else None,
         "data_as_of": stored.data_as_of if stored else None,
         "stale": is_stale(),
-        "running": running,
+        "running": are_being_computed(),
     }
     if summary is None:
         return {"overall": None, "by_site": {}, "computed": computed}

@@ -17,13 +17,14 @@ from typing import Any
 
 import msgspec
 import psycopg
-from django.db import connection, transaction
+from django.db import connection
 
 from exports.endpoints.cohort import summarise_cohort
 from exports.endpoints.outcome import Evidence, Member, Outcome
 from exports.endpoints.reading import EVERYBODY, THESE, chart_of_json, charts_query
 from exports.endpoints.rules import course_of, evidence_of, member_without_evidence
 from exports.endpoints.version import RULES
+from registry.acting import Door, acting_as_the_system
 
 PATIENTS_AT_ONCE = 500
 
@@ -53,10 +54,6 @@ OUTDATE = """
 """
 # What is on the list is not in the figures yet; everything that was saved before the first of it is.
 DATA_AS_OF = "SELECT clock_timestamp(), LEAST(clock_timestamp(), min(changed_at)) FROM crf_chartchange"
-IS_STALE = """
-    SELECT EXISTS (SELECT FROM crf_chartchange)
-        OR NOT EXISTS (SELECT FROM exports_cohortoutcome WHERE NOT outdated)
-"""
 
 encode = msgspec.json.Encoder().encode
 outcome_of_json: Callable[[str], Outcome] = msgspec.json.Decoder().decode
@@ -142,8 +139,14 @@ def stored_members() -> Iterator[Member]:
 
 def is_stale() -> bool:
     """Return whether a change of the data is not in the summary yet."""
-    found = _execute(IS_STALE).fetchone()
+    found = _execute("SELECT ecrf_endpoints_are_stale()").fetchone()
     return found is None or bool(found[0])
+
+
+def are_being_computed() -> bool:
+    """Return whether somebody's computation waits or runs."""
+    found = _execute("SELECT ecrf_endpoints_are_being_computed()").fetchone()
+    return found is not None and bool(found[0])
 
 
 @dataclass
@@ -191,7 +194,7 @@ def _columns(member: Member, evidence: Evidence, *, digest: bytes) -> tuple[Any,
 @contextmanager
 def _alone() -> Iterator[None]:
     """Run the block as one transaction while nobody else computes or summarises."""
-    with transaction.atomic():
+    with acting_as_the_system(door=Door.JOB):
         _execute(ALONE)
         yield
 

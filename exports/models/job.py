@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from registry.models import Person, Token
 from registry.rights import Caller, Right
+from registry.row_security import Access, of_a_person
 
 
 class Kind(models.TextChoices):
@@ -53,6 +54,8 @@ class Job(models.Model):
     rows were `counted` in the snapshot and `written` to the file. `error` is for the person who asked, and holds no
     data of patients. A job without `requested_by` is the system's own.
     """
+
+    access: ClassVar[Access] = of_a_person("requested_by_id")
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     kind = models.CharField(max_length=20, choices=Kind.choices)

@@ -1,5 +1,7 @@
 """The computed endpoints: one row a patient, and the summary of the cohort."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -7,6 +9,7 @@ from msgspec import json
 
 from exports.endpoints.cohort import CohortSummary
 from registry.models import Site
+from registry.row_security import OF_A_SITE_FOR_A_TIME, SHARED, Access
 
 
 class PatientOutcome(models.Model):
@@ -15,6 +18,8 @@ class PatientOutcome(models.Model):
     Derived from the forms and from nothing else: it can be thrown away and computed again. A row changes only when
     the endpoints of the patient do.
     """
+
+    access: ClassVar[Access] = OF_A_SITE_FOR_A_TIME
 
     record_id = models.TextField()
     # Neither a foreign key nor an index: the rows of the forms that this is computed from hold to the site.
@@ -45,6 +50,9 @@ class CohortOutcome(models.Model):
     `outdated` is set in the transaction that changes an outcome and cleared in the one that summarises, so that a
     worker killed between the two leaves the work to be done, and the figures marked as stale.
     """
+
+    # Figures of all patients together, none of a patient: every role may see them.
+    access: ClassVar[Access] = SHARED
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     # As text, for the order of the figures: PostgreSQL's jsonb would sort them by the length of their names.

@@ -9,51 +9,11 @@ import pgtrigger.migrations
 from django.conf import settings
 from django.db import migrations, models
 
-# Who acts in this transaction, for the history: set by registry.acting, else the database role that got in.
-ACTOR = """
-CREATE FUNCTION ecrf_actor() RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT COALESCE(
-        NULLIF(current_setting('ecrf.actor', true), '')::jsonb,
-        jsonb_build_object('door', 'sql', 'database_role', session_user)
-    )
-$$
-"""
-
-# Every request calls these two. In a function the server keeps the plans, whatever pooler stands between.
-BEGIN_ACTING = """
-CREATE FUNCTION ecrf_begin(actor text, person bigint, idempotency_key text)
-RETURNS TABLE (request_digest bytea, status smallint, headers jsonb, body bytea) LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM set_config('ecrf.actor', actor, true);
-    IF idempotency_key IS NOT NULL THEN
-        -- Whoever repeats a request while the first is running waits for it.
-        PERFORM pg_advisory_xact_lock(hashtextextended(idempotency_key, person));
-        RETURN QUERY SELECT a.request_digest, a.status, a.headers, a.body FROM registry_idempotentanswer a
-            WHERE a.person_id = person AND a.key = idempotency_key;
-    END IF;
-END
-$$
-"""
-TOKEN = """
-CREATE FUNCTION ecrf_token(token_digest bytea, at timestamptz, today date)
-RETURNS TABLE (person_id bigint, username text, token_id bigint, only_site text, last_used_at timestamptz,
-               memberships jsonb, sites jsonb) LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN QUERY SELECT p.id, p.username::text, t.id, t.site_id::text, t.last_used_at,
-        (SELECT jsonb_agg(jsonb_build_array(m.role, m.site_id)) FROM registry_membership m
-          WHERE m.person_id = p.id AND m.starts_on <= today AND (m.ends_on IS NULL OR m.ends_on >= today)),
-        (SELECT jsonb_agg(s.code) FROM registry_site s)
-      FROM registry_token t JOIN registry_person p ON p.id = t.person_id
-     WHERE t.digest = token_digest AND t.revoked_at IS NULL AND t.expires_at > at AND p.is_active;
-END
-$$
-"""
-
 SITES = [("MTP", "Montpellier"), ("NIM", "Nîmes"), ("STR", "Strasbourg")]
 
 
 def add_the_sites_of_the_study(apps, schema_editor):
-    apps.get_model("registry", "Site").objects.bulk_create(
+    apps.get_model("registry", "Site").objects.using(schema_editor.connection.alias).bulk_create(
         apps.get_model("registry", "Site")(code=code, name=name) for code, name in SITES
     )
 
@@ -67,9 +27,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL(ACTOR, "DROP FUNCTION ecrf_actor()"),
-        migrations.RunSQL(BEGIN_ACTING, "DROP FUNCTION ecrf_begin"),
-        migrations.RunSQL(TOKEN, "DROP FUNCTION ecrf_token"),
         migrations.CreateModel(
             name='Person',
             fields=[

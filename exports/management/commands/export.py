@@ -42,7 +42,8 @@ class Command(BaseCommand):
             privacy=Privacy(privacy),
             labels=labels,
         )
-        job = jobs.enqueue(Kind.EXPORT, parameters=cut.parameters(), by=by, sites=cut.sites, doorbell=False)
+        with jobs.as_the_machine():
+            job = jobs.enqueue(Kind.EXPORT, parameters=cut.parameters(), by=by, sites=cut.sites, doorbell=False)
         finish(job)
         if job.state != State.DONE:
             raise CommandError(f"The export is {job.state}. {job.error}")
@@ -65,9 +66,10 @@ def finish(job: Job) -> None:
     try:
         while not job.has_ended:
             jobs.run(job.pk)
-            job.refresh_from_db()
+            jobs.read_anew(job)
     except KeyboardInterrupt:
-        jobs.cancel(job.pk)
+        with jobs.as_the_machine():
+            jobs.cancel(job.pk)
         raise
 
 

@@ -5,10 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from exports import recompute  # noqa: F401 -- does the jobs of its kind
-from exports.jobs import enqueue
+from exports.jobs import as_the_machine, enqueue
 from exports.management.commands.export import finish
 from exports.models import Kind, State
-from registry.acting import the_system
 
 
 class Command(BaseCommand):
@@ -18,8 +17,8 @@ class Command(BaseCommand):
 
     def handle(self, **_: Any) -> None:
         """Compute, and say what was found."""
-        by = the_system()
-        job = enqueue(Kind.ENDPOINTS, parameters={"reason": "command"}, by=by, sites=by.sites, doorbell=False)
+        with as_the_machine() as by:
+            job = enqueue(Kind.ENDPOINTS, parameters={"reason": "command"}, by=by, sites=by.sites, doorbell=False)
         finish(job)
         if job.state != State.DONE:
             raise CommandError(f"The computation is {job.state}. {job.error}")

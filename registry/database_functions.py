@@ -1,0 +1,57 @@
+"""The SQL functions that policies, triggers and every request stand on, as `manage.py migrate` installs them.
+
+In a function the server keeps the plans of its statements, whatever pooler stands between.
+"""
+
+from typing import Final
+
+ACTOR: Final = """
+-- Who acts in this transaction, for the history: set by registry.acting, else the database role that got in.
+CREATE OR REPLACE FUNCTION ecrf_actor() RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT COALESCE(
+        NULLIF(current_setting('ecrf.actor', true), '')::jsonb,
+        jsonb_build_object('door', 'sql', 'database_role', session_user)
+    )
+$$
+"""
+
+SITES: Final = """
+-- The codes of the sites whose patients this transaction sees; null where none were set.
+CREATE OR REPLACE FUNCTION ecrf_sites() RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT string_to_array(current_setting('ecrf.sites', true), ',')
+$$
+"""
+
+BEGIN_ACTING: Final = """
+-- `seen_as` is the key of the person, or 'system'. All three settings end with the transaction.
+CREATE OR REPLACE FUNCTION ecrf_begin(actor text, seen_as text, sites text, idempotency_key text)
+RETURNS TABLE (request_digest bytea, status smallint, headers jsonb, body bytea) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('ecrf.actor', actor, true), set_config('ecrf.person', seen_as, true),
+            set_config('ecrf.sites', sites, true);
+    IF idempotency_key IS NOT NULL THEN
+        -- Whoever repeats a request while the first is running waits for it.
+        PERFORM pg_advisory_xact_lock(hashtextextended(idempotency_key, seen_as::bigint));
+        RETURN QUERY SELECT a.request_digest, a.status, a.headers, a.body FROM registry_idempotentanswer a
+            WHERE a.person_id = seen_as::bigint AND a.key = idempotency_key;
+    END IF;
+END
+$$
+"""
+
+TOKEN: Final = """
+CREATE OR REPLACE FUNCTION ecrf_token(token_digest bytea, at timestamptz, today date)
+RETURNS TABLE (person_id bigint, username text, token_id bigint, only_site text, last_used_at timestamptz,
+               memberships jsonb, sites jsonb) LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY SELECT p.id, p.username::text, t.id, t.site_id::text, t.last_used_at,
+        (SELECT jsonb_agg(jsonb_build_array(m.role, m.site_id)) FROM registry_membership m
+          WHERE m.person_id = p.id AND m.starts_on <= today AND (m.ends_on IS NULL OR m.ends_on >= today)),
+        (SELECT jsonb_agg(s.code) FROM registry_site s)
+      FROM registry_token t JOIN registry_person p ON p.id = t.person_id
+     WHERE t.digest = token_digest AND t.revoked_at IS NULL AND t.expires_at > at AND p.is_active;
+END
+$$
+"""
+
+FUNCTIONS: Final = (ACTOR, SITES, BEGIN_ACTING, TOKEN)
