@@ -54,4 +54,16 @@ END
 $$
 """
 
-FUNCTIONS: Final = (ACTOR, SITES, BEGIN_ACTING, TOKEN)
+LINK_STEP: Final = """
+-- The digest of a row of the history: over the one before it and the row as JSON without its nulls.
+CREATE OR REPLACE FUNCTION ecrf_link_step(so_far bytea, before bytea, said jsonb) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT sha256(COALESCE(so_far, before) || convert_to(jsonb_strip_nulls(said)::text, 'UTF8'))
+$$
+"""
+LINK: Final = """
+-- Over rows in their order: the digest of each, the first following `before`.
+CREATE OR REPLACE AGGREGATE ecrf_link(before bytea, said jsonb) (SFUNC = ecrf_link_step, STYPE = bytea)
+"""
+
+FUNCTIONS: Final = (ACTOR, SITES, BEGIN_ACTING, TOKEN, LINK_STEP, LINK)

@@ -143,3 +143,20 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"answer {self.status} of {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class HistoryChain(models.Model):
+    """How far a chain of the history has come, and the digest of its last row. Triggers alone write it."""
+
+    access: ClassVar[Access] = Access("SELECT", "site_id IS NULL OR site_id = ANY ((SELECT ecrf_sites())::text[])")
+
+    chain = models.TextField(primary_key=True)
+    site_id = models.TextField(null=True)  # noqa: DJ001 -- people and sites have chains that belong to no site
+    length = models.BigIntegerField()
+    digest = models.BinaryField(max_length=32)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.chain}, {self.length} rows"
