@@ -31,7 +31,8 @@ ACTOR = "ecrf_actor()"
 LINK = """
     INSERT INTO registry_historychain (chain, site_id, length, digest)
         SELECT DISTINCT {chain}, {site}, 0, ''::bytea FROM {source} AS changed ORDER BY 1 ON CONFLICT DO NOTHING;
-    PERFORM FROM registry_historychain WHERE chain IN (SELECT {chain} FROM {source} AS changed) ORDER BY chain FOR UPDATE;
+    PERFORM FROM registry_historychain WHERE chain IN (SELECT {chain} FROM {source} AS changed)
+        ORDER BY chain FOR UPDATE;
     WITH said AS MATERIALIZED (SELECT {said} FROM {source} AS changed),
     linked AS MATERIALIZED (
         SELECT said.*, before.length + row_number() OVER chain AS pgh_seq,
@@ -57,7 +58,7 @@ class HistoryTrigger(EventTrigger):
 
         pghistory's own body leaves the actor null where no context was opened, and knows no chains.
         """
-        source = {pgtrigger.Statement: "new_values"}.get(self.level, f"(SELECT {self.row}.*)")
+        source = "new_values" if self.level == pgtrigger.Statement else f"(SELECT {self.row}.*)"
         tracked = [field.column for field in model._meta.local_fields if field.name in self._tracked_names()]
         key = f'changed."{model._meta.pk.column}"'
         values = {column: f'changed."{column}"' for column in tracked}
@@ -122,7 +123,7 @@ def chain_of(model: type[models.Model], *, row: str) -> str:
     columns = {field.column for field in model._meta.local_fields}
     if "record_id" in columns:
         return f'{row}."record_id"::text'
-    return f"'{model._meta.db_table}:' || {row}.\"{model._meta.pk.column}\""  # type: ignore[union-attr]  # a saved model has a key
+    return f"'{model._meta.db_table}:' || {row}.\"{model._meta.pk.column}\""
 
 
 def keep_history(model: type[ModelT], *, exclude: list[str] | None = None) -> type[ModelT]:

@@ -7,13 +7,12 @@ rewrite a whole chain and its end together, as a superuser can, is found by a ch
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -157,7 +156,7 @@ def _at(link: _Link, what: str) -> Break:
     return Break(link.chain, link.position, link.table, link.key, what)
 
 
-def _links() -> Iterator[_Link]:
+def _links() -> Generator[_Link, None, None]:
     """Yield the rows of all history tables, by chain and position, with the content that their digests are over."""
     quote = connection.ops.quote_name
     tables = [model._meta.db_table for model in history_models()]

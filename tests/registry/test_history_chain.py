@@ -89,7 +89,7 @@ def test_a_row_slipped_in_is_named(chart):
     columns = [field.column for field in forms_by_name()["dosing"]._meta.local_fields]
     copied = ", ".join(f'"{name}"' for name in [*columns, "pgh_obj_id", "pgh_label", "pgh_context", "pgh_chain"])
     tamper(
-        f"INSERT INTO crf_dosinghistory ({copied}, pgh_created_at, pgh_seq, pgh_digest)"
+        f"INSERT INTO crf_dosinghistory ({copied}, pgh_created_at, pgh_seq, pgh_digest)"  # noqa: S608 -- columns
         f" SELECT {copied}, now(), 4, pgh_digest FROM crf_dosinghistory"
     )
 
@@ -103,7 +103,7 @@ def test_a_chain_removed_with_its_end_is_found_by_a_checkpoint_alone(chart, tmp_
     call_command("checkpoint_history", str(file), stdout=StringIO())
     tamper(
         "DELETE FROM crf_adverseeventhistory",
-        "UPDATE registry_historychain SET length = 2, digest = (SELECT pgh_digest FROM crf_dosinghistory)"
+        "UPDATE registry_historychain SET length = 2, digest = (SELECT pgh_digest FROM crf_dosinghistory)"  # noqa: S608
         f" WHERE chain = '{chart}'",
     )
     out = StringIO()
