@@ -39,7 +39,7 @@ END
 $$
 """
 
-CALLER_WITH_TOKEN: Final = """
+FIND_CALLER: Final = """
 CREATE OR REPLACE FUNCTION ecrf_token(token_digest bytea, at timestamptz, today date)
 RETURNS TABLE (person_id bigint, username text, token_id bigint, only_site text, last_used_at timestamptz,
                memberships jsonb, sites jsonb) LANGUAGE plpgsql STABLE AS $$
@@ -66,4 +66,4 @@ LINK: Final = """
 CREATE OR REPLACE AGGREGATE ecrf_link(before bytea, said jsonb) (SFUNC = ecrf_link_step, STYPE = bytea)
 """
 
-FUNCTIONS: Final = (ACTOR, SITES, BEGIN_ACTING, CALLER_WITH_TOKEN, LINK_STEP, LINK)
+FUNCTIONS: Final = (ACTOR, SITES, BEGIN_ACTING, FIND_CALLER, LINK_STEP, LINK)
