@@ -39,7 +39,7 @@ END
 $$
 """
 
-TOKEN: Final = """
+CALLER: Final = """
 CREATE OR REPLACE FUNCTION ecrf_token(token_digest bytea, at timestamptz, today date)
 RETURNS TABLE (person_id bigint, username text, token_id bigint, only_site text, last_used_at timestamptz,
                memberships jsonb, sites jsonb) LANGUAGE plpgsql STABLE AS $$
@@ -54,4 +54,4 @@ END
 $$
 """
 
-FUNCTIONS: Final = (ACTOR, SITES, BEGIN_ACTING, TOKEN)
+FUNCTIONS: Final = (ACTOR, SITES, BEGIN_ACTING, CALLER)
