@@ -84,7 +84,7 @@ def as_owner() -> Iterator[psycopg.Connection[Any]]:
 
 def _empty_as_owner(_self: TransactionTestCase) -> None:
     """Empty the tables after a test that committed: the application's role may not."""
-    stay = {"django_migrations", "django_content_type", "auth_permission", "registry_site"}
+    stay = {"django_migrations", "django_content_type", "auth_permission"}
     tables = [table for table in connection.introspection.django_table_names(only_existing=True) if table not in stay]
     with as_owner() as owner:
         owner.execute(f"TRUNCATE {', '.join(map(connection.ops.quote_name, tables))} CASCADE")
