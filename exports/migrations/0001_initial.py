@@ -41,6 +41,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='waiting', max_length=20)),
                 ('progress', models.PositiveSmallIntegerField(default=0, validators=[django.core.validators.MaxValueValidator(100)])),
                 ('error', models.TextField(blank=True, default='')),
+                ('error_code', models.CharField(blank=True, default='', max_length=40)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),
                 ('claim', models.UUIDField(blank=True, editable=False, null=True)),
                 ('heartbeat_at', models.DateTimeField(blank=True, null=True)),
