@@ -57,7 +57,7 @@ class JobFailed(Exception):
     The message is for the person who asked; the code, stable, for programs.
     """
 
-    def __init__(self, message: str, *, code: str = "job_failed") -> None:
+    def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
         self.code = code
 

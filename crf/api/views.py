@@ -115,7 +115,7 @@ class EntryDetail(EntryView):
         read = {200: entry_component(self.form, warnings=True)}
         if method == "get":
             return Operation(f"{name}: one entry", responses=read)
-        guarded = (400, 401, 403, 404, 409, 412, 428)
+        guarded = (400, 401, 403, 404, 409, 412, 413, 415, 428)
         if method == "delete":
             return Operation(f"{name}: delete", responses={204: None}, parameters=(IF_MATCH, REASON), problems=guarded)
         return Operation(
