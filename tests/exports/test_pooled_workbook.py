@@ -215,6 +215,7 @@ def test_who_lost_the_right_while_the_job_waited_gets_nothing(entered, export, d
     job = export()
 
     assert (job.state, job.error) == (State.FAILED, "None of your roles allows exports. Ask the data manager.")
+    assert (job.error_code, job.file_name) == ("not_allowed", "")
     assert list(job_files.folder().iterdir()) == []
 
 
