@@ -80,6 +80,7 @@ class Migration(migrations.Migration):
                 ('full_name', models.CharField(blank=True, max_length=200, verbose_name='name')),
                 ('email', models.EmailField(blank=True, max_length=254, verbose_name='e-mail')),
                 ('is_active', models.BooleanField(default=True, verbose_name='active')),
+                ('session_generation', models.PositiveIntegerField(default=0)),
             ],
             options={
                 'verbose_name_plural': 'people',
@@ -347,6 +348,31 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name='tokenhistory',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='e32b2bbeb96f89a07c1b6dbfc6e2313e274b1db7', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_bd86b', table='registry_tokenhistory', when='BEFORE')),
+        ),
+        migrations.CreateModel(
+            name='CacheEntry',
+            fields=[
+                ('cache_key', models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ('value', models.TextField()),
+                ('expires', models.DateTimeField(db_index=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='SignInEvent',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), db_index=True)),
+                ('kind', models.CharField(choices=[('signed_in', 'Signed in'), ('signed_out', 'Signed out'), ('timed_out', 'Session ended by itself'), ('failed', 'Wrong user name or password'), ('wrong_code', 'Wrong code'), ('refused', 'Refused although an issuer vouched for them'), ('locked_out', 'Refused while locked out'), ('password_changed', 'Password changed'), ('password_reset', 'Password reset by e-mail'), ('codes_set_up', 'Second factor set up'), ('codes_removed', 'Second factor removed'), ('recovery_code_used', 'Recovery code used')], max_length=20)),
+                ('address', models.GenericIPAddressField(null=True)),
+                ('person', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='sign_in_events', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'ordering': ['-at', '-pk'],
+            },
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name='signinevent',
+            trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='e47da7252d5ee03087ce0bf23cc3b341b6df721c', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_e82e8', table='registry_signinevent', when='BEFORE')),
         ),
         migrations.RunPython(add_the_sites_of_the_study, migrations.RunPython.noop),
     ]
