@@ -69,7 +69,9 @@ class BrowserAuthentication(SessionAuthentication):
         person = found[0]
         caller = caller_of(person.pk, now=timezone.now())
         if caller and second_factor.is_missing(request.session, caller):
-            message = _("Your roles need a second factor. Set it up in the browser, on the page Codes, and sign in with it.")
+            message = _(
+                "Your roles need a second factor. Set it up in the browser, on the page Codes, and sign in with it."
+            )
             raise Problem(403, "second_factor_required", message)
         return (person, caller) if caller else None
 

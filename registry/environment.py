@@ -87,7 +87,7 @@ EXPECTED: Final = {
     "trusted_proxies": "how many proxies of yours, 0 to 10, a request passes before it comes here",
     "email_url": "smtp+tls://USER:PASSWORD@HOST:587, smtps:// or smtp:// likewise, or nothing to send no e-mail",
     "email_from": "the address that e-mail comes from, such as ecrf@example.org",
-    "oidc_issuer": "the https:// address of the OpenID Connect issuer, with OIDC_CLIENT_ID and OIDC_CLIENT_SECRET, or nothing",
+    "oidc_issuer": "the https:// address of the issuer, with OIDC_CLIENT_ID and OIDC_CLIENT_SECRET, or nothing",
     "oidc_client_id": "the client id that the OpenID Connect issuer gave, with OIDC_ISSUER and OIDC_CLIENT_SECRET",
     "oidc_client_secret": "the client secret that the OpenID Connect issuer gave, with OIDC_ISSUER and OIDC_CLIENT_ID",
     "oidc_name": "what the button on the sign-in page calls the OpenID Connect issuer, such as Hospital account",

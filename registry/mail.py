@@ -1,4 +1,4 @@
-"""E-mail that leaves after the answer, so that the time of an answer does not tell whether there was anybody to write to."""
+"""E-mail that leaves after the answer: how long that takes must not tell whether there is somebody to write to."""
 
 import logging
 from collections.abc import Sequence

@@ -156,7 +156,7 @@ SOCIALACCOUNT_PROVIDERS = openid_connect(ENVIRONMENT)
 REQUIRE_TOTP = ENVIRONMENT.require_totp
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 
-# Sessions end on the server too: `expire_date` of the row follows the cookie's age, registry/accounts/sessions.py the rest.
+# Sessions end on the server: the row's `expire_date` follows the cookie's age, registry/accounts/sessions.py the rest.
 SESSION_IDLE_SECONDS = SESSION_COOKIE_AGE = ENVIRONMENT.session_idle_minutes * 60
 SESSION_LIMIT_SECONDS = 12 * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True

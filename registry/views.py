@@ -42,7 +42,7 @@ class Me(ApiView):
 
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
-        return Operation("Who am I, what may I do", responses={200: ME}, problems=(400, 401))
+        return Operation("Who am I, what may I do", responses={200: ME}, problems=(400, 401, 403))
 
     def get(self, request: Request) -> HttpResponse:
         """Return the caller."""
@@ -65,7 +65,7 @@ class Sites(ApiView):
 
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
-        return Operation("The sites I may see", responses={200: SITES}, problems=(400, 401))
+        return Operation("The sites I may see", responses={200: SITES}, problems=(400, 401, 403))
 
     def get(self, request: Request) -> HttpResponse:
         """Return code and name of each site."""

@@ -32,7 +32,7 @@ class LockOut(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
             sum(attempts.values_list("failures_since_start", flat=True))
             for attempts in self.get_user_attempts(request, credentials)
         )
-        return max(at_the_address, in_all * LIMIT_AT_AN_ADDRESS // LIMIT_OF_A_PERSON)
+        return max(int(at_the_address), int(in_all) * LIMIT_AT_AN_ADDRESS // LIMIT_OF_A_PERSON)
 
     def reset_user_attempts(self, request: HttpRequest, credentials: Credentials | None = None) -> int:
         """Forget the failures at this address only: the person's success is none of whoever guesses elsewhere."""

@@ -5,15 +5,17 @@ from typing import Any
 from allauth.account.mixins import LogoutFunctionalityMixin
 from allauth.account.views import PasswordChangeView, PasswordResetFromKeyView, PasswordResetView
 from allauth.mfa.totp.views import ActivateTOTPView, DeactivateTOTPView
+from allauth.socialaccount.providers.openid_connect import views as openid_connect
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views import View
+from requests import RequestException
 
 from registry.accounts.events import Kind, record
 from registry.accounts.second_factor import set_up
@@ -96,3 +98,13 @@ class RemoveCodes(DeactivateTOTPView):  # type: ignore[misc]  # allauth has no t
         assert isinstance(self.request.user, Person)  # noqa: S101 -- the view lets nobody else in
         record(Kind.CODES_REMOVED, request=self.request, person=self.request.user)
         return response
+
+
+@login_not_required
+def to_the_issuer(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """Lead to the OpenID Connect issuer, or say that it cannot be reached; the way back says so by itself."""
+    try:
+        response: HttpResponse = openid_connect.login(request, provider_id)
+    except RequestException:
+        return render(request, "socialaccount/authentication_error.html", status=503)
+    return response

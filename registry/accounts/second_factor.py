@@ -24,7 +24,9 @@ PROVEN_BY: Final = "second_factor_of"
 """In the session: the key of the person who proved the second factor in it."""
 
 SET_UP: Final = "mfa_activate_totp"
-OPEN: Final = frozenset({SET_UP, "account_reauthenticate", "mfa_reauthenticate", "sign-in", "account_login", "sign-out"})
+OPEN: Final = frozenset(
+    {SET_UP, "account_reauthenticate", "mfa_reauthenticate", "sign-in", "account_login", "sign-out"}
+)
 """Addresses, by name, that a person reaches who must still set the second factor up."""
 
 
@@ -47,7 +49,8 @@ def is_missing(session: SessionBase, caller: Caller) -> bool:
 
 def has_codes(person: Person) -> bool:
     """Return whether the person has a second factor."""
-    return Authenticator.objects.filter(user=person, type=Authenticator.Type.TOTP).exists()
+    found: bool = Authenticator.objects.filter(user=person, type=Authenticator.Type.TOTP).exists()
+    return found
 
 
 def proven(request: HttpRequest, person: Person) -> None:
@@ -58,7 +61,7 @@ def proven(request: HttpRequest, person: Person) -> None:
 def set_up(request: HttpRequest, person: Person) -> None:
     """Note that the person has just set the second factor up here, and end the sessions that began without it."""
     end_sessions(person)
-    update_session_auth_hash(request, person)  # type: ignore[arg-type]  # for Django a user has groups and flags
+    update_session_auth_hash(request, person)
     proven(request, person)
     record(Kind.CODES_SET_UP, request=request, person=person)
 

@@ -7,7 +7,15 @@ from allauth.socialaccount import views as social
 from allauth.socialaccount.providers.openid_connect import views as openid_connect
 from django.urls import path, re_path
 
-from registry.accounts.pages import AskForReset, ChangePassword, ChooseNewPassword, RemoveCodes, SetUpCodes, SignOut
+from registry.accounts.pages import (
+    AskForReset,
+    ChangePassword,
+    ChooseNewPassword,
+    RemoveCodes,
+    SetUpCodes,
+    SignOut,
+    to_the_issuer,
+)
 
 urlpatterns = [
     path("sign-in/", account.login, name="sign-in"),
@@ -34,7 +42,7 @@ urlpatterns = [
     path("accounts/codes/remove/", RemoveCodes.as_view(), name="mfa_deactivate_totp"),
     path("accounts/codes/recovery/", recovery_codes.view_recovery_codes, name="mfa_view_recovery_codes"),
     path("accounts/codes/recovery/new/", recovery_codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
-    path("accounts/<slug:provider_id>/login/", openid_connect.login, name="openid_connect_login"),
+    path("accounts/<slug:provider_id>/login/", to_the_issuer, name="openid_connect_login"),
     path("accounts/<slug:provider_id>/login/callback/", openid_connect.callback, name="openid_connect_callback"),
     path("accounts/cancelled/", social.login_cancelled, name="socialaccount_login_cancelled"),
 ]

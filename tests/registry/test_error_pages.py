@@ -52,7 +52,7 @@ def test_an_error_has_a_page_for_people_and_a_problem_for_programs_without_data(
     page, problem = client.get(f"/{address}"), client.get(f"/api/{address}")
 
     assert (page.status_code, problem.status_code) == (status, status)
-    assert f"<h1 id=\"title\">{title}</h1>" in page.content.decode()
+    assert f'<h1 id="title">{title}</h1>' in page.content.decode()
     assert (problem["Content-Type"], problem.json()["title"]) == ("application/problem+json", title)
     for answer in (page, problem):
         assert SECRET not in answer.content.decode()

@@ -4,13 +4,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from django.contrib.auth.hashers import make_password
 from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.views import APIView
 
-from registry.models import Person
 from registry.rights import Role
 from tests.conftest import make_person
 
@@ -59,8 +57,10 @@ PAGES = sorted({path for path, pattern in routes() if is_page(pattern)})
 @pytest.fixture
 def data_manager(sites, settings):
     settings.REQUIRE_TOTP = "nobody"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     person = make_person(Role.DATA_MANAGER, username="datamanager")
-    Person.objects.update(password=make_password("a long password", hasher="md5"))
+    person.set_password("a long password")
+    person.save()
     return person
 
 
@@ -98,6 +98,7 @@ FIXED = {
 
 def test_static_files_carry_them_too_but_may_be_kept():
     answer = Client().get("/static/registry/base.css")
+    answer.close()
 
     assert answer.status_code == 200
     assert answer["Content-Security-Policy"].startswith("default-src 'none'")
@@ -133,7 +134,9 @@ def test_looking_at_a_page_writes_nothing(path, data_manager):
     written = []
 
     def watch(execute, sql, params, many, context):
-        if re.match(r"\s*(INSERT|UPDATE|DELETE)", sql) and not re.search(f"django_session|{SHOWN_ONCE}|cacheentry", sql):
+        if re.match(r"\s*(INSERT|UPDATE|DELETE)", sql) and not re.search(
+            f"django_session|{SHOWN_ONCE}|cacheentry", sql
+        ):
             written.append(sql)
         return execute(sql, params, many, context)
 
@@ -152,10 +155,10 @@ def test_no_page_has_a_script_or_a_style_of_its_own(path, data_manager):
         assert not re.search(r"<style|<script(?! src=)|\sstyle=|\son\w+=|javascript:", answer.content.decode())
 
 
-def test_the_issuer_of_openid_connect_may_be_reached_by_the_sign_in_form(settings):
+def test_the_issuer_of_openid_connect_may_be_reached_by_the_sign_in_form(settings, db):
     settings.OIDC_ISSUER = "https://login.example.org/realms/one"
 
-    answer = Client().get("/static/registry/base.css")
+    answer = Client().get("/no/such/page/")
 
     assert "form-action 'self' https://login.example.org;" in answer["Content-Security-Policy"]
 

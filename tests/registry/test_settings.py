@@ -1,6 +1,7 @@
 """Django's settings, as far as they are made by us."""
 
 import os
+import secrets
 import subprocess
 import sys
 
@@ -45,7 +46,7 @@ def test_django_finds_nothing_to_warn_of_in_the_settings_of_a_real_installation(
     production = {
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
         "BROKER_URL": "redis://127.0.0.1:1/0",
-        "SECRET_KEY": "Kq3v-9pTz_Wd7XyB2mHf5RsN8cLg4JaEuQ6oViZ1kYtM0",
+        "SECRET_KEY": secrets.token_hex(32),
         "PSEUDONYM_KEY": "s" * 32,
         "MAKE_SECRETS": "false",
         "ALLOWED_HOSTS": "ecrf.example.org",

@@ -214,5 +214,5 @@ def test_an_issuer_that_cannot_be_reached_is_said_so(coordinator, issuer):
 
     answer = Client().post(LOGIN)
 
-    assert answer.status_code == 401
+    assert answer.status_code == 503
     assert "could not be reached" in answer.content.decode()
