@@ -58,7 +58,7 @@ class Demo:
         self.workbook = folder / "exports" / "demo.xlsx"
         self.children: list[Child] = []
         self.steps = 0
-        # The demo is for this machine alone, whatever the settings of its surroundings say, and its people have no phones.
+        # The demo is for this machine alone, whatever its surroundings are set to, and its people have no phones.
         self.env = os.environ | {
             "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "HTTPS": "false",

@@ -1,5 +1,6 @@
 """The first page, and the page that describes the REST API."""
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 from django.views.generic import TemplateView
@@ -43,5 +44,7 @@ class ApiDocs(SpectacularSwaggerSplitView):
     def get(self, request: HttpRequest, *args: object, **kwargs: object) -> Response:
         """Return the page, or the script that starts it."""
         response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]  # of spectacular
-        response.headers["Content-Security-Policy"] = content_security_policy(img_src="data:")
+        response.headers["Content-Security-Policy"] = content_security_policy(
+            issuer=settings.OIDC_ISSUER, pictures="data:"
+        )
         return response

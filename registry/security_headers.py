@@ -1,6 +1,7 @@
 """What browsers are told about every answer: load nothing from elsewhere, run nothing inline, keep nothing."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -41,13 +42,14 @@ PERMISSIONS: Final = ", ".join(
 )
 
 
-def content_security_policy(**more: str) -> str:
-    """Return the policy; `more` adds sources to a directive (`img_src="data:"`)."""
-    added = {name.replace("_", "-"): sources for name, sources in more.items()}
-    if settings.OIDC_ISSUER and "form-action" not in added:
+@cache
+def content_security_policy(*, issuer: str | None, pictures: str = "") -> str:
+    """Return the policy; `issuer` is the address of the OpenID Connect issuer, `pictures` more sources of images."""
+    added = {"img-src": pictures}
+    if issuer:
         # The sign-in form is answered by a redirect to the issuer, which browsers hold to the policy as well.
-        issuer = urlsplit(settings.OIDC_ISSUER)
-        added["form-action"] = f"{issuer.scheme}://{issuer.netloc}"
+        parts = urlsplit(issuer)
+        added["form-action"] = f"{parts.scheme}://{parts.netloc}"
     return "; ".join(f"{name} {sources} {added.get(name, '')}".strip() for name, sources in POLICY.items())
 
 
@@ -60,7 +62,7 @@ class SecurityHeaders:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer with headers."""
         response = self.get_response(request)
-        response.headers.setdefault("Content-Security-Policy", content_security_policy())
+        response.headers.setdefault("Content-Security-Policy", content_security_policy(issuer=settings.OIDC_ISSUER))
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         if not request.path.startswith(settings.STATIC_URL):

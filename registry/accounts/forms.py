@@ -62,7 +62,7 @@ class ChangePasswordForm(AllauthChangePasswordForm):  # type: ignore[misc]  # al
         _say(self, "password2", _("New password again"))
 
     def clean_oldpassword(self) -> str:
-        """Return the present password; a wrong one counts like one at the sign-in, so that a lent session cannot guess."""
+        """Return the present password; a wrong one counts as at the sign-in: a lent session cannot guess."""
         password: str = self.cleaned_data["oldpassword"]
         if not get_adapter().reauthenticate(self.user, password):
             raise get_adapter().validation_error("enter_current_password")

@@ -96,7 +96,7 @@ FIXED = {
 }
 
 
-def test_static_files_carry_them_too_but_may_be_kept():
+def test_static_files_carry_them_too_but_may_be_kept(db):
     answer = Client().get("/static/registry/base.css")
     answer.close()
 

@@ -7,6 +7,7 @@ from allauth.mfa.models import Authenticator
 from django.core import mail
 from django.test import Client
 
+from registry.accounts.second_factor import PROVEN_BY
 from registry.models import Membership
 from registry.rights import Role
 from tests.conftest import SINCE, Api, make_person
@@ -222,9 +223,19 @@ def test_the_second_step_of_one_does_not_let_another_in(monitor, coordinator):
     sign_in(client, username="monitor")
     client.post(SECOND_STEP, {"code": code_now()})
 
-    # Both have the same secret here: whoever is in is whose password came last, or whose step was waiting, once.
-    assert client.get("/api/v1/me/").json()["username"] in {"coordinator", "monitor"}
-    assert len(events("signed_in")) == 1
+    assert client.get("/api/v1/me/").json()["username"] == "coordinator"
+    assert events("signed_in") == [("signed_in", "coordinator")]
+
+
+def test_what_another_proved_in_a_session_does_not_count(monitor):
+    client = Client()
+    client.force_login(monitor)
+    session = client.session
+    for key, open_to in ((monitor.pk + 1, 302), (monitor.pk, 200)):
+        session[PROVEN_BY] = key
+        session.save()
+
+        assert client.get("/").status_code == open_to
 
 
 def test_who_must_have_it_cannot_remove_it(monitor):
