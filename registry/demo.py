@@ -106,11 +106,9 @@ class Demo:
             door.get("/api/v1/endpoints/")
             table = self._manage("endpoint_table")
         self.say(f"\n{table}\nWorkbook: {self.workbook}\nAddress:  {self.address}/\n\n{people}")
+        self.say("Here a password is enough. Elsewhere who sees several sites signs in with a code too (REQUIRE_TOTP).")
 
     def _serve(self) -> None:
-        self.say(
-            "\nHere a password is enough. Elsewhere who sees several sites signs in with a code too (REQUIRE_TOTP)."
-        )
         self.say(f"\nServing at {self.address}/ until Ctrl-C. Logs are in {self.folder / 'logs'}.")
         self._until(lambda: False, seconds=float("inf"))
 
