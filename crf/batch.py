@@ -147,8 +147,13 @@ class Batch:
         named = {s.record_id for s in self.submissions if s.form.repeating and s.record_id not in self.patients}
         record_ids = [record_id for record_id in named if record_id and RECORD_ID.fullmatch(record_id)]
         if record_ids:
-            readable = self.by.sites_with(Right.READ)
-            self.patients |= known_patients(record_ids, forms=self.forms, sites=readable, hold=True)
+            self.patients |= known_patients(
+                record_ids,
+                forms=self.forms,
+                sites=self.by.sites_with(Right.READ),
+                hold=True,
+                every_number=any(submission.instance is not None for submission in self.submissions),
+            )
 
     # Checks
 
