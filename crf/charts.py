@@ -97,7 +97,9 @@ def _statements(forms: tuple[type[Form], ...], *, hold: bool, every_number: bool
 
 
 def _statement_of_patients(variables: Iterable[str], *, hold: bool) -> str:
-    of_one = f"SELECT * FROM {table_of(patient_form()).quoted} WHERE record_id = wanted.record_id AND deleted_at IS NULL"  # noqa: S608 -- identifiers of the declaration
+    of_one = (
+        f"SELECT * FROM {table_of(patient_form()).quoted} WHERE record_id = wanted.record_id AND deleted_at IS NULL"  # noqa: S608 -- identifiers of the declaration
+    )
     readable = f"{of_one} AND site_id = ANY(string_to_array(%s, ',')) OFFSET 0{' FOR NO KEY UPDATE' if hold else ''}"
     columns = _columns(("site_id", *variables))
     return f"SELECT of_one.record_id, {columns} FROM {WANTED} CROSS JOIN LATERAL ({readable}) of_one"  # noqa: S608 -- identifiers of the declaration
