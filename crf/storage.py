@@ -151,7 +151,7 @@ def update_entry(entry: Entry, *, changed: Collection[str]) -> None:
 
 
 def _rows(entries: Sequence[Entry], *, beside: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of new entries one by one: while the next is made, the server stores the last."""
+    """Yield the rows of new entries, in the order of their columns."""
     further = zip(*beside.values(), strict=True) if beside else repeat((), len(entries))
     for entry, more in zip(entries, further, strict=True):
         yield (*_beside(entry), *more, *_stored(entry, table_of(entry.form).variables))
