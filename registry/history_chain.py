@@ -17,10 +17,10 @@ from pathlib import Path
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from django.apps import apps
 from django.conf import settings
-from django.db import connection, models
+from django.db import connection
 
+from registry.history import history_models
 from registry.models import HistoryChain
 
 ROWS_AT_A_TIME = 2_000
@@ -70,11 +70,6 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 class NotACheckpoint(Exception):
     """The file is no checkpoint of this installation, or was changed since; the message says which."""
-
-
-def history_models() -> list[type[models.Model]]:
-    """Return the model of every history table."""
-    return [model for model in apps.get_models() if hasattr(model, "pgh_tracked_model")]
 
 
 def broken_chains(*, checkpoint: Checkpoint | None = None) -> Iterator[Break]:

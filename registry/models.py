@@ -228,3 +228,27 @@ class CacheEntry(models.Model):
 
     def __str__(self) -> str:
         return self.cache_key
+
+
+class AccessEvent(models.Model):
+    """Somebody saw or took data of patients: identifiers read, an export asked for, its file fetched.
+
+    One row for each site that a request touched. It is added to, and nothing else; `actor` is as in the history.
+    """
+
+    access: ClassVar[Access] = Access("SELECT, INSERT", "site_id = ANY ((SELECT ecrf_sites())::text[])")
+
+    at = models.DateTimeField(db_default=Now())
+    kind = models.TextField()
+    actor = models.JSONField()
+    site_id = models.TextField()
+    record_id = models.TextField(blank=True, default="")
+    """The patient, where it was one."""
+    details = models.JSONField(default=dict)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(name="accesses_by_time", fields=["at"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at:%Y-%m-%d %H:%M}"

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from crf.api.representation import entry_json
+from crf.disclosures import note_reading
 from crf.fields import CheckboxField, DateField, FileField, NumberField, PartialDateField, Unreadable, Variable
 from crf.forms import Form
 from crf.reading import STATUS_BY_NAME
@@ -39,7 +40,9 @@ def entry_page(form: type[Form], entries: QuerySet[Any, Any], *, request: Reques
     columns = ["patient_id" if name == "record_id" and form.repeating else name for name in BESIDE]
     pages = EntryPages()
     found = pages.paginate_queryset(entries.values("id", *columns, *table_of(form).variables), request, view) or []
-    results = [entry_json(entry_of(form, list(row.values())[1:])) for row in found]
+    shown = [entry_of(form, list(row.values())[1:]) for row in found]
+    note_reading(form, shown)
+    results = [entry_json(entry) for entry in shown]
     return answer({"next": pages.get_next_link(), "previous": pages.get_previous_link(), "results": results})
 
 

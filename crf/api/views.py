@@ -11,6 +11,7 @@ from crf import entry as service
 from crf.api.pages import EntryPages, entry_page, filters_of, list_parameters
 from crf.api.representation import entry_component, entry_json, problem_json, submission_component
 from crf.dictionary import COLUMNS, dictionary_csv, dictionary_rows
+from crf.disclosures import note_reading
 from crf.forms import Form, patient_form
 from crf.reading import read_json
 from crf.refusals import Locked, NotAllowed, NotFound, ReasonNeeded, Refused, Stale
@@ -128,7 +129,9 @@ class EntryDetail(EntryView):
 
     def get(self, request: Request, record_id: str, instance: int = 1) -> HttpResponse:
         """Return the entry with its ETag and what the soft checks say of it."""
-        return _read(service.get_entry(self.form, record_id, instance, by=caller(request)))
+        entry = service.get_entry(self.form, record_id, instance, by=caller(request))
+        note_reading(self.form, [entry])
+        return _read(entry)
 
     def patch(self, request: Request, record_id: str, instance: int = 1) -> HttpResponse:
         """Change the entry by a JSON merge patch."""

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from crf.forms import forms_by_name
 from registry.acting import Door, acting_as_the_system
-from registry.history_chain import broken_chains, history_models, make_checkpoint
+from registry.history import history_models
+from registry.history_chain import broken_chains, make_checkpoint
 from registry.models import HistoryChain
 from tests.conftest import as_owner
 from tests.crf.conftest import at_once
