@@ -7,6 +7,7 @@ database among the answers. Then everything that is written beside the tables is
 import http.client
 import json
 import re
+from contextlib import contextmanager
 
 import pytest
 from django.conf import settings
@@ -133,6 +134,18 @@ def mend_the_table():
         owner.execute("DROP TRIGGER broken ON crf_adverseevent; DROP FUNCTION broken()")
 
 
+@contextmanager
+def a_table_gone():
+    """Run the block while a query of an export fails."""
+    with as_owner() as owner:
+        owner.execute("ALTER TABLE crf_adverseevent RENAME TO elsewhere")
+    try:
+        yield
+    finally:
+        with as_owner() as owner:
+            owner.execute("ALTER TABLE elsewhere RENAME TO crf_adverseevent")
+
+
 def server_log():
     """Return the log of our own PostgreSQL, nothing where it is another's."""
     file = Servers(settings.VAR_DIR).data / "server.log"
@@ -161,6 +174,11 @@ def test_what_is_sent_is_in_the_tables_and_nowhere_else(send, tmp_path):
         lambda: json.loads(send("GET", f"exports/{job['id']}/")[1])["state"] == "done",
         why=(tmp_path / "worker.log").read_text,
     )
+    with a_table_gone():
+        broken = json.loads(send("POST", "exports/", {"format": "xlsx"})[1])
+        programs.until(
+            lambda: broken["id"] in (tmp_path / "worker.log").read_text(), why=(tmp_path / "worker.log").read_text
+        )
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "adverse_event.csv").write_text(f"record_id,ae_term,ae_grade\nMTP-001,{TERM},{MARK}\n")
     with pytest.raises(CommandError):
@@ -168,7 +186,7 @@ def test_what_is_sent_is_in_the_tables_and_nowhere_else(send, tmp_path):
 
     logs = {name: (tmp_path / name).read_text() for name in ("web.log", "worker.log")}
     assert "Internal Server Error: /api/v1/patients/MTP-001/adverse_event/" in logs["web.log"]
-    assert "exports.run_job" in logs["worker.log"]
+    assert f"job {broken['id']} broke off in attempt 1: ProgrammingError" in logs["worker.log"]
     assert {name: found_in(text) for name, text in logs.items()} == {"web.log": [], "worker.log": []}
     assert not any(send.token in text or send.token.lower() in text for text in logs.values())
     assert found_in(server_log()[before:]) == []
