@@ -2,9 +2,14 @@
 
 from django.urls import URLPattern, path, register_converter
 
+from crf.api.attestations import Signatures, Verifications
 from crf.api.bulk import Entries
+from crf.api.locks import LockDetail, Locks, Unlock
+from crf.api.members import optional_text
+from crf.api.queries import Queries, QueryCounts, QueryDetail, QueryStep
 from crf.api.views import Dictionary, EntryDetail, InstanceList, PatientList, PooledForm
 from crf.forms import all_forms, patient_form, repeating_forms
+from crf.models.data_query import StepKind
 
 
 class RecordIdConverter:
@@ -37,8 +42,23 @@ class InstanceConverter:
         return str(value)
 
 
+class RowConverter:
+    """The key of a row in an address: eighteen digits at most, so that the database can hold it."""
+
+    regex = "[1-9][0-9]{0,17}"
+
+    def to_python(self, value: str) -> int:
+        """Return the key."""
+        return int(value)
+
+    def to_url(self, value: int) -> str:
+        """Return the digits."""
+        return str(value)
+
+
 register_converter(RecordIdConverter, "record_id")
 register_converter(InstanceConverter, "instance")
+register_converter(RowConverter, "row")
 
 
 def _of_repeating_forms() -> list[URLPattern]:
@@ -53,6 +73,18 @@ def _of_repeating_forms() -> list[URLPattern]:
     return addresses
 
 
+def _of_queries() -> list[URLPattern]:
+    close = QueryStep.as_view(kind=StepKind.CLOSED, text=optional_text)
+    return [
+        path("queries/", Queries.as_view(), name="queries"),
+        path("queries/counts/", QueryCounts.as_view(), name="query-counts"),
+        path("queries/<row:query_id>/", QueryDetail.as_view(), name="query"),
+        path("queries/<row:query_id>/answer/", QueryStep.as_view(kind=StepKind.ANSWERED), name="query-answer"),
+        path("queries/<row:query_id>/close/", close, name="query-close"),
+        path("queries/<row:query_id>/reopen/", QueryStep.as_view(kind=StepKind.REOPENED), name="query-reopen"),
+    ]
+
+
 urlpatterns = [
     path("patients/", PatientList.as_view(form=patient_form()), name="patients"),
     path("patients/<record_id:record_id>/", EntryDetail.as_view(form=patient_form()), name="patient"),
@@ -62,5 +94,11 @@ urlpatterns = [
         for form in all_forms()
     ],
     path("entries/", Entries.as_view(), name="entries"),
+    *_of_queries(),
+    path("locks/", Locks.as_view(), name="locks"),
+    path("locks/<row:lock_id>/", LockDetail.as_view(), name="lock"),
+    path("locks/<row:lock_id>/unlock/", Unlock.as_view(), name="unlock"),
+    path("verifications/", Verifications.as_view(), name="verifications"),
+    path("signatures/", Signatures.as_view(), name="signatures"),
     path("dictionary/", Dictionary.as_view(), name="dictionary"),
 ]

@@ -10,7 +10,7 @@ from registry.rights import Role
 from tests.crf.examples import COMPLETE, REPEATING, saved
 from tests.registry.test_api import problem
 
-ARGUMENTS = {"record_id": "NIM-001", "instance": 1, "job_id": uuid4()}
+ARGUMENTS = {"record_id": "NIM-001", "instance": 1, "job_id": uuid4(), "query_id": 1, "lock_id": 1}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
