@@ -231,15 +231,20 @@ def open_query(
     return query
 
 
+def refuse_step_unless_allowed(query_id: int, kind: StepKind, *, by: Caller) -> None:
+    """Raise NotFound or NotAllowed unless the caller may take such a step at the site of the query."""
+    site = visible_queries(by).filter(pk=query_id).values_list("site_id", flat=True).first()
+    if site is None:
+        raise NotFound
+    if not by.may(STEPS[kind].right, at=site):
+        raise NotAllowed
+
+
 def take_step(query_id: int, kind: StepKind, *, text: str, by: Caller, now: datetime) -> DataQuery:
     """Answer, close or reopen a query (`STEPS`). Raises NotFound, NotAllowed, WrongState."""
-    query = visible_queries(by).select_for_update().filter(pk=query_id).first()
-    if query is None:
-        raise NotFound
-    step = STEPS[kind]
-    if not by.may(step.right, at=query.site_id):
-        raise NotAllowed
-    if query.state not in step.in_states:
+    refuse_step_unless_allowed(query_id, kind, by=by)
+    query = DataQuery.objects.select_for_update().get(pk=query_id)
+    if query.state not in STEPS[kind].in_states:
         raise WrongState(QueryState(query.state))
     _take(query, kind, text=text, by=by, now=now)
     return query

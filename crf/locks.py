@@ -68,11 +68,7 @@ def lock(target: Target, *, reason: str, by: Caller, now: datetime) -> Lock:
 
 def unlock(lock_id: int, *, reason: str, by: Caller, now: datetime) -> Lock:
     """Lift a lock; what another lock covers as well stays locked. Raises NotFound, NotAllowed, AlreadyUnlocked."""
-    found = visible_locks(by).filter(pk=lock_id).first()
-    if found is None:
-        raise NotFound
-    if not by.may(Right.LOCK, at=found.site_id):
-        raise NotAllowed
+    found = refuse_unless_allowed(lock_id, by=by)
     # The patient first, as when locking: two that lock and unlock there then wait in line.
     _hold(Target(record_id=found.patient_id), site=found.site_id)
     found = Lock.objects.select_for_update().get(pk=lock_id)
@@ -81,6 +77,16 @@ def unlock(lock_id: int, *, reason: str, by: Caller, now: datetime) -> Lock:
     found.unlocked_at, found.unlocked_by_id, found.unlock_reason = now, by.person_id, reason
     found.save(update_fields=["unlocked_at", "unlocked_by", "unlock_reason"])
     _mark(found, "locked = FALSE", where="locked AND NOT crf_is_locked(site_id, record_id, {form}, instance)")
+    return found
+
+
+def refuse_unless_allowed(lock_id: int, *, by: Caller) -> Lock:
+    """Return a lock that the caller may lift. Raises NotFound, NotAllowed."""
+    found = visible_locks(by).filter(pk=lock_id).first()
+    if found is None:
+        raise NotFound
+    if not by.may(Right.LOCK, at=found.site_id):
+        raise NotAllowed
     return found
 
 

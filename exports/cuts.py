@@ -21,6 +21,10 @@ class Privacy(StrEnum):
     DEIDENTIFIED = "deidentified"
 
 
+EXPORTING = (Right.EXPORT_WITH_IDENTIFIERS, Right.EXPORT_POOLED_DEIDENTIFIED, Right.EXPORT_POOLED_WITH_IDENTIFIERS)
+"""The rights that each allow some cut."""
+
+
 class CutNotAllowed(PermissionError):
     """The caller may not have this cut; the message says which they may have."""
 
@@ -81,8 +85,4 @@ def authorise_cut(caller: Caller, cut: Cut) -> None:
 
 def exportable_sites(caller: Caller) -> frozenset[str]:
     """Return the sites that some export of the caller may cover."""
-    return (
-        caller.sites_with(Right.EXPORT_WITH_IDENTIFIERS)
-        | caller.sites_with(Right.EXPORT_POOLED_DEIDENTIFIED)
-        | caller.sites_with(Right.EXPORT_POOLED_WITH_IDENTIFIERS)
-    )
+    return frozenset().union(*(caller.sites_with(right) for right in EXPORTING))

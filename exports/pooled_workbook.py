@@ -54,7 +54,7 @@ def _authorised(work: Work, cut: Cut) -> Caller:
     try:
         authorise_cut(by, cut)
     except CutNotAllowed as refusal:
-        raise JobFailed(str(refusal)) from refusal
+        raise JobFailed(str(refusal), code="not_allowed") from refusal
     return by
 
 
@@ -105,7 +105,8 @@ class PooledWorkbook:
         """Return what was written; raise JobFailed unless every row that was counted is there, and no other."""
         rows = {sheet.name: sheet.rows for sheet in written.sheets if sheet.name in self.counted}
         if rows != self.counted:
-            raise JobFailed(_("The rows written are not those counted, so the file was thrown away. Ask again."))
+            message = _("The rows written are not those counted, so the file was thrown away. Ask again.")
+            raise JobFailed(message, code="rows_differ")
         self._report()
         return written
 

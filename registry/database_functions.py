@@ -39,12 +39,12 @@ END
 $$
 """
 
-TOKEN: Final = """
+FIND_CALLER: Final = """
 CREATE OR REPLACE FUNCTION ecrf_token(token_digest bytea, at timestamptz, today date)
 RETURNS TABLE (person_id bigint, username text, token_id bigint, only_site text, last_used_at timestamptz,
-               memberships jsonb, sites jsonb) LANGUAGE plpgsql STABLE AS $$
+               only_rights text[], memberships jsonb, sites jsonb) LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN QUERY SELECT p.id, p.username::text, t.id, t.site_id::text, t.last_used_at,
+    RETURN QUERY SELECT p.id, p.username::text, t.id, t.site_id::text, t.last_used_at, t.rights::text[],
         (SELECT jsonb_agg(jsonb_build_array(m.role, m.site_id)) FROM registry_membership m
           WHERE m.person_id = p.id AND m.starts_on <= today AND (m.ends_on IS NULL OR m.ends_on >= today)),
         (SELECT jsonb_agg(s.code) FROM registry_site s)
@@ -54,4 +54,16 @@ END
 $$
 """
 
-FUNCTIONS: Final = (ACTOR, SITES, BEGIN_ACTING, TOKEN)
+LINK_STEP: Final = """
+-- The digest of a row of the history: over the one before it and the row as JSON without its nulls.
+CREATE OR REPLACE FUNCTION ecrf_link_step(so_far bytea, before bytea, said jsonb) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT sha256(COALESCE(so_far, before) || convert_to(jsonb_strip_nulls(said)::text, 'UTF8'))
+$$
+"""
+LINK: Final = """
+-- Over rows in their order: the digest of each, the first following `before`.
+CREATE OR REPLACE AGGREGATE ecrf_link(before bytea, said jsonb) (SFUNC = ecrf_link_step, STYPE = bytea)
+"""
+
+FUNCTIONS: Final = (ACTOR, SITES, BEGIN_ACTING, FIND_CALLER, LINK_STEP, LINK)

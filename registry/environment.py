@@ -37,6 +37,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     port: Annotated[int, Meta(ge=1, le=65535)] = 8000
     job_lease_seconds: Annotated[int, Meta(ge=1, le=3600)] = 15
     max_body_bytes: Annotated[int, Meta(ge=65_536)] = 20_000_000
+    rate_per_token: Annotated[int, Meta(ge=1)] = 1_200
+    rate_per_address: Annotated[int, Meta(ge=1)] = 6_000
+    rate_failures_per_address: Annotated[int, Meta(ge=1)] = 30
+    trusted_proxies: Annotated[int, Meta(ge=0, le=9)] = 0
     allowed_hosts: HostList = "127.0.0.1,localhost"
     https: bool = False
     debug: bool = False
@@ -69,6 +73,10 @@ EXPECTED: Final = {
     "port": "a port from 1 to 65535, such as 8000",
     "job_lease_seconds": "the seconds, 1 to 3600, after which the job of a silent worker is taken over, such as 15",
     "max_body_bytes": "a number of bytes from 65536, such as 20000000",
+    "rate_per_token": "the calls a minute, from 1, that are answered to one token or session, such as 1200",
+    "rate_per_address": "the calls a minute, from 1, that are answered to one address, such as 6000",
+    "rate_failures_per_address": "the wrong tokens a minute, from 1, that one address may send, such as 30",
+    "trusted_proxies": "how many proxies of yours, 0 to 9, each add the caller's address to X-Forwarded-For",
     "allowed_hosts": "the host names that people use, with commas and no spaces, such as ecrf.example.org",
     "https": "true where people reach the site by https, else false",
     "debug": "true or false; true shows settings to whoever causes an error",

@@ -4,8 +4,13 @@ django-pghistory makes one history table for each tracked table, with a full cop
 update and before a delete. Each history row carries its actor beside it, as JSON: person, token, door, reason and
 request, or the database role when nobody said who acts. It is set once in a transaction, by `registry.acting`.
 
-Inserts are recorded by a trigger for the whole statement (a COPY of a thousand rows calls it once), updates and
+Inserts are recorded by a trigger for the whole statement (one of a thousand rows calls it once), updates and
 deletes by one for each row, so that an update which changes nothing leaves no trace.
+
+History rows are links of chains: each carries a digest over itself and the digest before it, so that whoever edits,
+removes or slips one in, a superuser included, breaks the chain there (`registry.history_chain`). Everything about a
+patient is one chain, anything else tracked has a chain of its own: writers of different patients never wait for each
+other.
 """
 
 from typing import Any, TypeVar
@@ -21,6 +26,27 @@ from registry.row_security import access_to, history_of
 ACTOR = "ecrf_actor()"
 """SQL function (registry migration) that returns who acts in this transaction, never null."""
 
+# Chains are locked in one order before their ends are read, and first made where they are new. The digest of a link is
+# over the row as JSON without nulls: a column that a later version adds leaves the digests of older rows as they are.
+LINK = """
+    INSERT INTO registry_historychain (chain, site_id, length, digest)
+        SELECT DISTINCT {chain}, {site}, 0, ''::bytea FROM {source} AS changed ORDER BY 1 ON CONFLICT DO NOTHING;
+    PERFORM FROM registry_historychain WHERE chain IN (SELECT {chain} FROM {source} AS changed)
+        ORDER BY chain FOR UPDATE;
+    WITH said AS MATERIALIZED (SELECT {said} FROM {source} AS changed),
+    linked AS MATERIALIZED (
+        SELECT said.*, before.length + row_number() OVER chain AS pgh_seq,
+               ecrf_link(before.digest, to_jsonb(said)) OVER chain AS pgh_digest
+          FROM said JOIN registry_historychain before ON before.chain = said.pgh_chain
+        WINDOW chain AS (PARTITION BY said.pgh_chain ORDER BY said.pgh_obj_id ROWS UNBOUNDED PRECEDING)),
+    kept AS (INSERT INTO "{history}" ({columns}, pgh_seq, pgh_digest) SELECT {columns}, pgh_seq, pgh_digest FROM linked)
+    UPDATE registry_historychain chained SET length = last.pgh_seq, digest = last.pgh_digest
+      FROM (SELECT DISTINCT ON (pgh_chain) pgh_chain, pgh_seq, pgh_digest FROM linked
+             ORDER BY pgh_chain, pgh_seq DESC) AS last
+     WHERE chained.chain = last.pgh_chain;
+    RETURN NULL;
+"""
+
 ModelT = TypeVar("ModelT", bound=models.Model)
 
 
@@ -30,25 +56,29 @@ class HistoryTrigger(EventTrigger):
     def get_func(self, model: Any) -> pgtrigger.Func:
         """Return the body of the trigger function.
 
-        pghistory's own body leaves the actor null where no context was opened, as under COPY.
+        pghistory's own body leaves the actor null where no context was opened, and knows no chains.
         """
-        whole_statement = self.level == pgtrigger.Statement
-        row = "new_values" if whole_statement else self.row
+        source = "new_values" if self.level == pgtrigger.Statement else f"(SELECT {self.row}.*)"
         tracked = [field.column for field in model._meta.local_fields if field.name in self._tracked_names()]
-        values = {column: f'{row}."{column}"' for column in tracked}
+        key = f'changed."{model._meta.pk.column}"'
+        values = {column: f'changed."{column}"' for column in tracked}
         values |= {
             "pgh_created_at": "clock_timestamp()",
             "pgh_label": f"'{self.label}'",
-            "pgh_obj_id": f'{row}."{model._meta.pk.column}"',
-            "pgh_context": "actor.value",
+            "pgh_obj_id": key,
+            "pgh_context": ACTOR,
+            "pgh_chain": chain_of(model, row="changed"),
         }
-        columns = ", ".join(f'"{column}"' for column in values)
-        # Once for the statement, not for each row: it reads JSON.
-        actor = f"WITH actor AS MATERIALIZED (SELECT {ACTOR} AS value)"
-        rows = "new_values, actor" if whole_statement else "actor"
-        source = f"SELECT {', '.join(values.values())} FROM {rows}"  # noqa: S608 -- columns of the model
-        table = self._history_of().db_table
-        return pgtrigger.Func(f'{actor} INSERT INTO "{table}" ({columns}) {source}; RETURN NULL;')
+        return pgtrigger.Func(
+            LINK.format(
+                source=source,
+                history=self._history_of().db_table,
+                said=", ".join(f'{value} AS "{column}"' for column, value in values.items()),
+                columns=", ".join(f'"{column}"' for column in values),
+                chain=values["pgh_chain"],
+                site='changed."site_id"' if "site_id" in tracked else "NULL",
+            )
+        )
 
     def _tracked_names(self) -> set[str]:
         return {field.name for field in self._history_of().local_fields}
@@ -88,6 +118,16 @@ class Deleted(_Recorded, pghistory.DeleteEvent):
     """Rows that went."""
 
 
+def chain_of(model: type[models.Model], *, row: str) -> str:
+    """Return the SQL of the chain that a row of `model` belongs to: its patient's, else one of its own."""
+    columns = {field.column: field for field in model._meta.local_fields}
+    own = f"'{model._meta.db_table}:' || {row}.\"{model._meta.pk.column}\""
+    if "record_id" not in columns:
+        return own
+    of_patient = f'{row}."record_id"::text'
+    return f"COALESCE({of_patient}, {own})" if columns["record_id"].null else of_patient
+
+
 def keep_history(model: type[ModelT], *, exclude: list[str] | None = None) -> type[ModelT]:
     """Make the history table of `model` (named `<Model>History`) and the triggers that write it."""
     history = create_event_model(
@@ -97,6 +137,18 @@ def keep_history(model: type[ModelT], *, exclude: list[str] | None = None) -> ty
         Deleted(level=pgtrigger.Row),
         exclude=exclude,
         model_name=f"{model.__name__}History",
+        attrs={
+            "pgh_chain": models.TextField(),
+            "pgh_seq": models.BigIntegerField(),
+            "pgh_digest": models.BinaryField(max_length=32),
+        },
+        meta={
+            "constraints": [
+                models.UniqueConstraint(
+                    fields=["pgh_chain", "pgh_seq"], name=f"{model._meta.db_table[:40]}_history_is_a_chain"
+                )
+            ]
+        },
         context_field=pghistory.ContextJSONField(null=False),
         context_id_field=None,  # type: ignore[arg-type]  # None is documented: no key beside the actor
         append_only=True,

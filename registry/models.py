@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
@@ -10,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from registry.history import track
-from registry.rights import Role
+from registry.rights import Right, Role
 from registry.row_security import SHARED, Access, of_a_person
 
 SITE_CODE = r"^[A-Z][A-Z0-9]{1,7}$"
@@ -102,14 +103,16 @@ class Membership(models.Model):
 
 @track(exclude=["digest", "last_used_at"])
 class Token(models.Model):
-    """An API token of one person, optionally for one site; only its hash is kept."""
+    """An API token of one person, optionally for one site or some of the person's rights; only its hash is kept."""
 
     access: ClassVar[Access] = SHARED
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="tokens")
     digest = models.BinaryField(_("SHA-256 of the token"), max_length=32, unique=True)
     hint = models.CharField(_("first characters"), max_length=4)
+    name = models.CharField(_("what it is for"), max_length=100, blank=True)
     site = models.ForeignKey(Site, on_delete=models.CASCADE, null=True, blank=True)
+    rights = ArrayField(models.CharField(max_length=40), null=True, blank=True, help_text=_("Blank: all rights"))
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -117,6 +120,12 @@ class Token(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="token_rights_are_known",
+                condition=Q(rights__isnull=True) | Q(rights__contained_by=[right.value for right in Right]),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.hint}… of {self.person}"
@@ -143,3 +152,20 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"answer {self.status} of {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class HistoryChain(models.Model):
+    """How far a chain of the history has come, and the digest of its last row. Triggers alone write it."""
+
+    access: ClassVar[Access] = Access("SELECT", "site_id IS NULL OR site_id = ANY ((SELECT ecrf_sites())::text[])")
+
+    chain = models.TextField(primary_key=True)
+    site_id = models.TextField(null=True)  # noqa: DJ001 -- people and sites have chains that belong to no site
+    length = models.BigIntegerField()
+    digest = models.BinaryField(max_length=32)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.chain}, {self.length} rows"

@@ -143,4 +143,6 @@ def _let_functions_act_as_the_owner(cursor: Any, *, schema: str) -> None:
         " AND (p.prosecdef OR p.proname LIKE 'pgtrigger_%')"
     )
     for (function,) in cursor.fetchall():
-        cursor.execute(f"ALTER FUNCTION {function} SECURITY DEFINER SET search_path = {schema}, pg_temp")
+        cursor.execute(
+            f"ALTER FUNCTION {function} SECURITY DEFINER SET search_path = {schema}, pg_temp SET timezone = 'UTC'"
+        )

@@ -84,6 +84,11 @@ TEMPLATES = [
 MAX_BODY_BYTES = ENVIRONMENT.max_body_bytes
 MAX_BULK_ENTRIES = 10_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# Calls a minute that are answered (registry/throttling.py), and how many proxies say from which address they come.
+RATE_PER_TOKEN = ENVIRONMENT.rate_per_token
+RATE_PER_ADDRESS = ENVIRONMENT.rate_per_address
+RATE_FAILURES_PER_ADDRESS = ENVIRONMENT.rate_failures_per_address
+TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 
 # Servers
 DATABASE_URL = ENVIRONMENT.database_url or _own.database_url
@@ -134,8 +139,8 @@ if _owner_url != "none":
 
 # History: pghistory makes the tables; what is written to them is decided in registry/history.py.
 PGHISTORY_APPEND_ONLY = True
-PGHISTORY_OBJ_FIELD = pghistory.ObjForeignKey(db_index=True, related_name="+")
-# Every index of a history table is paid for at every entry: the audit adds those that it searches by.
+# Every index of a history table is paid for at every entry: that of its chain finds the rows of a patient.
+PGHISTORY_OBJ_FIELD = pghistory.ObjForeignKey(db_index=False, related_name="+")
 PGHISTORY_FOREIGN_KEY_FIELD = pghistory.ForeignKey(db_index=False)
 
 # People

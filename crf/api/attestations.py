@@ -13,16 +13,16 @@ from rest_framework.request import Request
 
 from crf import attestations as service
 from crf.api import members
-from crf.api.pages import EntryPages
 from crf.api.representation import problem_json
 from crf.api.views import refusal
 from crf.models.attestation import Attestation, Meaning, Signature, Verification
 from crf.reading import Problem as EntryProblem
 from crf.refusals import NotAllowed
-from registry.api import ApiView, answer, caller, read_body, require
-from registry.openapi import IDEMPOTENCY_KEY, Operation
+from registry.api import ApiView, answer, caller, read_body
+from registry.bodies import Reader, one_of, or_null, read_members
+from registry.openapi import IDEMPOTENCY_KEY, Operation, listing
 from registry.problems import Problem, bad_request
-from registry.rights import Right
+from registry.rights import Right, anywhere, there
 
 TEXT = {"type": "string"}
 TIME = {"type": "string", "format": "date-time"}
@@ -53,31 +53,31 @@ VERIFICATION = {
 }
 SIGNATURE = {**VERIFICATION, "meaning": {"type": "string", "enum": Meaning.values}, "statement": TEXT}
 SIGNED = members.object_schema({"signatures": {"type": "array", "items": members.object_schema(SIGNATURE)}})
-ENTRY: Mapping[str, members.Reader] = {
+ENTRY: Mapping[str, Reader] = {
     "form": members.form,
     "record_id": members.text,
-    "instance": members.or_none(members.INSTANCE),
+    "instance": or_null(members.INSTANCE),
     "version": members.VERSION,
 }
-WHOLE_OR_ENTRY: Mapping[str, members.Reader] = {
+WHOLE_OR_ENTRY: Mapping[str, Reader] = {
     **ENTRY,
-    "form": members.or_none(members.form),
-    "version": members.or_none(members.VERSION),
-    "meaning": members.choice(Meaning.values),
+    "form": or_null(members.form),
+    "version": or_null(members.VERSION),
+    "meaning": one_of(Meaning.values),
     "password": members.text,
 }
 ATTESTING = (400, 401, 403, 404, 409, 412, 413, 415, 422)
 
 
-def _in_state(rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-    return rows.filter(dropped_at__isnull=members.choice(STATES)(name, value) == "in_force")
+def _in_state(rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+    return rows.filter(dropped_at__isnull=one_of(STATES)(value) == "in_force")
 
 
 FILTERS: Mapping[str, members.Narrowed] = {
     "site": members.equals("site_id"),
     "record_id": members.equals("patient_id"),
     "form": members.equals("form"),
-    "instance": members.equals_number("instance"),
+    "instance": members.equals("instance", members.digits),
     "username": members.equals("person__username"),
     "state": _in_state,
 }
@@ -90,7 +90,7 @@ class AttestationView(ApiView):
 
     def takes_parameter(self, name: str) -> bool:
         """Return whether the list can be filtered by `name`."""
-        return self.request.method in ("GET", "HEAD") and (name in EntryPages.parameters or name in FILTERS)
+        return members.takes(FILTERS, self.request, name)
 
     def problem_of(self, exc: Exception) -> Problem | None:
         """Return the problem that a refusal stands for."""
@@ -107,13 +107,14 @@ class AttestationView(ApiView):
         """Return a page of those the caller may see."""
         rows: QuerySet[Any] = self.model._default_manager.filter(site_id__in=caller(request).sites_with(Right.READ))
         rows = rows.select_related("person")
-        return members.page(rows, FILTERS, as_json=attestation_json, request=request, view=self)
+        return members.page(rows, FILTERS, read=attestation_json, request=request, view=self)
 
 
 class Verifications(AttestationView):
     """Source data verification of entries."""
 
     model = Verification
+    needs: ClassVar = {"get": there(Right.READ), "post": anywhere(Right.VERIFY)}
 
     def operation(self, method: str) -> Operation:
         """Describe the calls."""
@@ -135,11 +136,11 @@ class Verifications(AttestationView):
 
     def post(self, request: Request) -> HttpResponse:
         """Verify an entry."""
-        asked = members.read_members(read_body(request), ENTRY)
+        asked = read_members(read_body(request), ENTRY, required=["form", "record_id", "version"])
         verification = service.verify(
             asked["form"],
             asked["record_id"],
-            asked["instance"] or 1,
+            asked.get("instance") or 1,
             version=asked["version"],
             by=caller(request),
             now=timezone.now(),
@@ -151,6 +152,7 @@ class Signatures(AttestationView):
     """Signatures under entries."""
 
     model = Signature
+    needs: ClassVar = {"get": there(Right.READ), "post": anywhere(Right.SIGN)}
 
     def operation(self, method: str) -> Operation:
         """Describe the calls."""
@@ -169,7 +171,6 @@ class Signatures(AttestationView):
         """Ask for the password before the transaction begins, so that a wrong one is counted and not undone."""
         super().initial(request, *args, **kwargs)
         if request.method == "POST":
-            require(request, Right.SIGN)
             _check_password(request)
 
     def told_apart_by(self, request: Request) -> bytes:
@@ -183,14 +184,16 @@ class Signatures(AttestationView):
 
     def post(self, request: Request) -> HttpResponse:
         """Sign."""
-        asked = members.read_members(read_body(request), WHOLE_OR_ENTRY)
+        required = ["record_id", "meaning", "password"]
+        asked = dict.fromkeys(WHOLE_OR_ENTRY) | read_members(read_body(request), WHOLE_OR_ENTRY, required=required)
         by, now, meaning = caller(request), timezone.now(), Meaning(asked["meaning"])
         form, record_id, version = asked["form"], asked["record_id"], asked["version"]
         if form is None:
             _refuse_beside_a_patient(asked)
             signatures = service.sign_patient(record_id, meaning=meaning, by=by, now=now)
+        elif version is None:
+            raise bad_request("version", "required", _("version: name the version that is signed."))
         else:
-            members.VERSION("version", version)
             instance = asked["instance"] or 1
             signatures = [
                 service.sign_entry(form, record_id, instance, version=version, meaning=meaning, by=by, now=now)
@@ -206,10 +209,12 @@ def _refuse_beside_a_patient(asked: Mapping[str, Any]) -> None:
 
 def _check_password(request: Request) -> None:
     """Raise a 403 problem unless the password is that of the caller. Whoever guards sign-in counts it as well."""
-    password = read_body(request).get("password")
-    members.text("password", password)
-    person = authenticate(request=request._request, username=caller(request).username, password=password)
-    if person is None or person.pk != caller(request).person_id:
+    by = caller(request)
+    if not by.may_anywhere(Right.SIGN):
+        return  # refused by the service, in the words of the address: nobody tries passwords here
+    password = read_members({"password": read_body(request).get("password")}, {"password": members.text})["password"]
+    person = authenticate(request=request._request, username=by.username, password=password)
+    if person is None or person.pk != by.person_id:
         message = _("The password is not yours, or you may not sign in for a while. Nothing was signed.")
         raise Problem(403, "wrong_password", message)
 
@@ -228,7 +233,7 @@ def _not_complete(exc: service.NotComplete) -> Problem:
 
 def _listing(summary: str, item: Mapping[str, Any]) -> Operation:
     parameters = members.list_parameters(FILTERS)
-    return Operation(summary, responses={200: members.page_schema(item)}, parameters=parameters)
+    return Operation(summary, responses={200: listing(item)}, parameters=parameters)
 
 
 def attestation_json(attestation: Attestation) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Many entries of any forms in one call."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -18,12 +18,15 @@ from crf.reading import Submission, read_json
 from registry.api import answer, caller, read_body
 from registry.openapi import IDEMPOTENCY_KEY, PROBLEM, Operation
 from registry.problems import Problem, bad_request
+from registry.rights import Right, anywhere
 
 MEMBERS = frozenset({"form", "record_id", "instance", "site", "status", "missing", "values"})
 
 
 class Entries(EntryView):
     """Many entries in one call: all or nothing, or with `"atomic": false` the good ones."""
+
+    needs: ClassVar = {"post": anywhere(Right.ENTER)}
 
     def operation(self, _method: str) -> Operation:
         """Describe the call."""

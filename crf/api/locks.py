@@ -1,7 +1,7 @@
 """Locks over REST: list, lock, unlock."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -11,13 +11,14 @@ from rest_framework.request import Request
 
 from crf import locks as service
 from crf.api import members
-from crf.api.pages import EntryPages
 from crf.api.views import refusal
 from crf.models.lock import Lock
 from crf.refusals import NotAllowed
 from registry.api import ApiView, answer, caller, read_body
-from registry.openapi import IDEMPOTENCY_KEY, Operation
+from registry.bodies import Reader, one_of, or_null, read_members
+from registry.openapi import IDEMPOTENCY_KEY, Operation, listing
 from registry.problems import Problem, bad_request, not_found
+from registry.rights import Right, anywhere, there
 
 NULLABLE_TEXT = {"type": ["string", "null"]}
 NULLABLE_TIME = {"type": ["string", "null"], "format": "date-time"}
@@ -38,17 +39,17 @@ LOCK = members.object_schema(
         "unlock_reason": NULLABLE_TEXT,
     }
 )
-TARGET: Mapping[str, members.Reader] = {
-    "site": members.or_none(members.text),
-    "record_id": members.or_none(members.text),
-    "form": members.or_none(members.form),
-    "instance": members.or_none(members.INSTANCE),
+TARGET: Mapping[str, Reader] = {
+    "site": or_null(members.text),
+    "record_id": or_null(members.text),
+    "form": or_null(members.form),
+    "instance": or_null(members.INSTANCE),
 }
 CHANGING = (400, 401, 403, 404, 409, 413, 415, 422)
 
 
-def _in_state(rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-    return rows.filter(unlocked_at__isnull=members.choice(STATES)(name, value) == "in_force")
+def _in_state(rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+    return rows.filter(unlocked_at__isnull=one_of(STATES)(value) == "in_force")
 
 
 FILTERS: Mapping[str, members.Narrowed] = {
@@ -79,15 +80,17 @@ class LockView(ApiView):
 class Locks(LockView):
     """The locks the caller may see, and new ones."""
 
+    needs: ClassVar = {"get": there(Right.READ), "post": anywhere(Right.LOCK)}
+
     def takes_parameter(self, name: str) -> bool:
         """Return whether the list can be filtered by `name`."""
-        return self.request.method in ("GET", "HEAD") and (name in EntryPages.parameters or name in FILTERS)
+        return members.takes(FILTERS, self.request, name)
 
     def operation(self, method: str) -> Operation:
         """Describe the calls."""
         if method == "get":
             parameters = members.list_parameters(FILTERS)
-            return Operation("Locks I may see", responses={200: members.page_schema(LOCK)}, parameters=parameters)
+            return Operation("Locks I may see", responses={200: listing(LOCK)}, parameters=parameters)
         places = {name: LOCK["properties"][name] for name in TARGET}
         return Operation(
             "Lock a site, a patient, a form of a patient or an instance",
@@ -100,11 +103,11 @@ class Locks(LockView):
     def get(self, request: Request) -> HttpResponse:
         """Return a page of locks."""
         rows = _with_people(service.visible_locks(caller(request)))
-        return members.page(rows, FILTERS, as_json=lock_json, request=request, view=self)
+        return members.page(rows, FILTERS, read=lock_json, request=request, view=self)
 
     def post(self, request: Request) -> HttpResponse:
         """Lock a place."""
-        asked = members.read_members(read_body(request), {**TARGET, "reason": members.text})
+        asked = read_members(read_body(request), {**TARGET, "reason": members.text}, required=["reason"])
         reason = asked.pop("reason")
         placed = service.lock(_target(asked), reason=reason, by=caller(request), now=timezone.now())
         return _read(placed.pk, request, status=201, headers={"Location": f"{request.path}{placed.pk}/"})
@@ -112,6 +115,8 @@ class Locks(LockView):
 
 class LockDetail(LockView):
     """One lock."""
+
+    needs: ClassVar = {"get": there(Right.READ)}
 
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
@@ -125,6 +130,8 @@ class LockDetail(LockView):
 class Unlock(LockView):
     """A lock is lifted."""
 
+    needs: ClassVar = {"post": there(Right.LOCK)}
+
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
         return Operation(
@@ -137,13 +144,15 @@ class Unlock(LockView):
 
     def post(self, request: Request, lock_id: int) -> HttpResponse:
         """Lift the lock."""
-        given = members.read_members(read_body(request), {"reason": members.text})
+        service.refuse_unless_allowed(lock_id, by=caller(request))
+        given = read_members(read_body(request), {"reason": members.text}, required=["reason"])
         service.unlock(lock_id, reason=given["reason"], by=caller(request), now=timezone.now())
         return _read(lock_id, request)
 
 
 def _target(asked: Mapping[str, Any]) -> service.Target:
     """Return the place that was asked for; refuse one that hangs in the air."""
+    asked = dict.fromkeys(TARGET) | dict(asked)
     if asked["record_id"] is None and asked["site"] is None:
         raise bad_request("record_id", "required", _("Name a patient, or a site to lock as a whole."))
     if asked["form"] is not None and asked["record_id"] is None:

@@ -1,10 +1,10 @@
 """Data queries over REST: list, open, answer, close, reopen, and how many wait at each site."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
-from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, Q
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -12,14 +12,14 @@ from rest_framework.request import Request
 
 from crf import data_queries as service
 from crf.api import members
-from crf.api.pages import EntryPages
 from crf.api.views import refusal
 from crf.models.data_query import DataQuery, DataQueryStep, QueryOrigin, QueryState, StepKind
 from crf.refusals import NotAllowed
-from registry.api import ApiView, answer, caller, read_body, require
-from registry.openapi import IDEMPOTENCY_KEY, Operation
+from registry.api import ApiView, answer, caller, read_body
+from registry.bodies import Reader, one_of, or_null, read_members
+from registry.openapi import IDEMPOTENCY_KEY, Operation, listing
 from registry.problems import Problem, bad_request, not_found
-from registry.rights import Right
+from registry.rights import Right, anywhere, there
 
 TEXT = {"type": "string"}
 NULLABLE_TEXT = {"type": ["string", "null"]}
@@ -54,7 +54,13 @@ COUNTS = {
         | {"oldest_age_days": {"type": ["integer", "null"]}}
     ),
 }
-NEW_QUERY = {"form": members.form, "record_id": members.text, "instance": members.or_none(members.INSTANCE)}
+NEW_QUERY: Mapping[str, Reader] = {
+    "form": members.form,
+    "record_id": members.text,
+    "instance": or_null(members.INSTANCE),
+    "variable": members.text,
+    "text": members.text,
+}
 
 
 class QueryView(ApiView):
@@ -71,37 +77,37 @@ class QueryView(ApiView):
         return refusal(exc) or super().problem_of(exc)
 
 
-def _mine(rows: QuerySet[Any], name: str, value: str, *, person_id: int | None) -> QuerySet[Any]:
-    """Keep the queries in which the person took a step, or which their change of the data raised."""
-    if value not in ("true", "false"):
-        raise bad_request(name, "wrong_type", _("Write true or false."))
-    steps = Exists(DataQueryStep.objects.filter(query=OuterRef("pk"), person=person_id))
-    return rows.filter(steps if value == "true" else ~steps)
-
-
 FILTERS: Mapping[str, members.Narrowed] = {
     "site": members.equals("site_id"),
     "record_id": members.equals("patient_id"),
     "form": members.equals("form"),
-    "instance": members.equals_number("instance"),
+    "instance": members.equals("instance", members.digits),
     "variable": members.equals("variable"),
-    "state": members.equals("state", codes=QueryState.values),
-    "origin": members.equals("origin", codes=QueryOrigin.values),
+    "state": members.equals("state", one_of(QueryState.values)),
+    "origin": members.equals("origin", one_of(QueryOrigin.values)),
 }
+
+
+def _filters(person_id: int | None) -> Mapping[str, members.Narrowed]:
+    """Return the filters for a person; `mine`: they took a step, or their change of the data did."""
+    steps = Exists(DataQueryStep.objects.filter(query=OuterRef("pk"), person=person_id))
+    truth = one_of(("true", "false"))
+    return {**FILTERS, "mine": lambda rows, text: rows.filter(steps if truth(text) == "true" else ~steps)}
 
 
 class Queries(QueryView):
     """The queries the caller may see, and new ones."""
 
+    needs: ClassVar = {"get": there(Right.READ), "post": anywhere(Right.OPEN_QUERY)}
+
     def takes_parameter(self, name: str) -> bool:
         """Return whether the list can be filtered by `name`."""
-        listed = self.request.method in ("GET", "HEAD")
-        return listed and (name in EntryPages.parameters or name in FILTERS or name == "mine")
+        return members.takes({**FILTERS, "mine": None}, self.request, name)
 
     def operation(self, method: str) -> Operation:
         """Describe the calls."""
         if method == "get":
-            page = members.page_schema(members.object_schema(QUERY))
+            page = listing(members.object_schema(QUERY))
             parameters = members.list_parameters({**FILTERS, "mine": None})
             return Operation("Data queries I may see", responses={200: page}, parameters=parameters)
         body = {name: QUERY[name] for name in ("form", "record_id", "instance", "variable", "text")}
@@ -117,18 +123,19 @@ class Queries(QueryView):
         """Return a page of queries."""
         by, now = caller(request), timezone.now()
         rows = service.visible_queries(by).select_related("opened_by", "closed_by")
-        filters = {**FILTERS, "mine": lambda rows, name, text: _mine(rows, name, text, person_id=by.person_id)}
-        return members.page(rows, filters, as_json=lambda row: query_json(row, now=now), request=request, view=self)
+        filters = _filters(by.person_id)
+        return members.page(rows, filters, read=lambda row: query_json(row, now=now), request=request, view=self)
 
     def post(self, request: Request) -> HttpResponse:
         """Open a query."""
-        by, now = require(request, Right.READ), timezone.now()
-        asked = members.read_members(read_body(request), {**NEW_QUERY, "variable": members.text, "text": members.text})
+        by, now = caller(request), timezone.now()
+        required = [name for name in NEW_QUERY if name != "instance"]
+        asked = read_members(read_body(request), NEW_QUERY, required=required)
         try:
             query = service.open_query(
                 asked["form"],
                 asked["record_id"],
-                asked["instance"] or 1,
+                asked.get("instance") or 1,
                 variable=asked["variable"],
                 text=asked["text"],
                 by=by,
@@ -143,6 +150,8 @@ class Queries(QueryView):
 class QueryDetail(QueryView):
     """One query with its steps."""
 
+    needs: ClassVar = {"get": there(Right.READ)}
+
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
         return Operation("One query with its steps", responses={200: QUERY_WITH_STEPS})
@@ -153,10 +162,9 @@ class QueryDetail(QueryView):
 
 
 class QueryStep(QueryView):
-    """A step of a query: each address gives its kind, and whether it needs a text."""
+    """A step of a query: each class below names its kind."""
 
-    kind: StepKind = StepKind.ANSWERED
-    text: Callable[[str, Any], str] = staticmethod(members.text)
+    kind: ClassVar[StepKind]
     summary: ClassVar[Mapping[StepKind, str]] = {
         StepKind.ANSWERED: "Answer a query",
         StepKind.CLOSED: "Close a query",
@@ -165,7 +173,7 @@ class QueryStep(QueryView):
 
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
-        optional = () if self.text is members.text else ("text",)
+        optional = ("text",) if self.kind == StepKind.CLOSED else ()
         return Operation(
             self.summary[self.kind],
             request=members.object_schema({"text": TEXT}, optional=optional),
@@ -174,15 +182,52 @@ class QueryStep(QueryView):
             problems=(400, 401, 403, 404, 409, 413, 415, 422),
         )
 
-    def post(self, request: Request, query_id: int) -> HttpResponse:
-        """Take the step."""
-        given = members.read_members(read_body(request), {"text": self.text})
-        service.take_step(query_id, self.kind, text=given["text"], by=caller(request), now=timezone.now())
+    def take(self, request: Request, query_id: int) -> HttpResponse:
+        """Take the step; only closing needs no words."""
+        service.refuse_step_unless_allowed(query_id, self.kind, by=caller(request))
+        required = () if self.kind == StepKind.CLOSED else ("text",)
+        given = read_members(read_body(request), {"text": members.text}, required=required)
+        service.take_step(query_id, self.kind, text=given.get("text", ""), by=caller(request), now=timezone.now())
         return _read(query_id, request)
+
+
+class AnswerQuery(QueryStep):
+    """An answer to a query."""
+
+    kind = StepKind.ANSWERED
+    needs: ClassVar = {"post": there(service.STEPS[kind].right)}
+
+    def post(self, request: Request, query_id: int) -> HttpResponse:
+        """Answer the query."""
+        return self.take(request, query_id)
+
+
+class CloseQuery(QueryStep):
+    """The end of a query."""
+
+    kind = StepKind.CLOSED
+    needs: ClassVar = {"post": there(service.STEPS[kind].right)}
+
+    def post(self, request: Request, query_id: int) -> HttpResponse:
+        """Close the query."""
+        return self.take(request, query_id)
+
+
+class ReopenQuery(QueryStep):
+    """A query that is asked again."""
+
+    kind = StepKind.REOPENED
+    needs: ClassVar = {"post": there(service.STEPS[kind].right)}
+
+    def post(self, request: Request, query_id: int) -> HttpResponse:
+        """Open the query again."""
+        return self.take(request, query_id)
 
 
 class QueryCounts(QueryView):
     """How many queries there are at each site, by state, and how long the oldest has waited."""
+
+    needs: ClassVar = {"get": anywhere(Right.READ)}
 
     def operation(self, _method: str) -> Operation:
         """Describe the call."""

@@ -5,11 +5,9 @@ from django.urls import URLPattern, path, register_converter
 from crf.api.attestations import Signatures, Verifications
 from crf.api.bulk import Entries
 from crf.api.locks import LockDetail, Locks, Unlock
-from crf.api.members import optional_text
-from crf.api.queries import Queries, QueryCounts, QueryDetail, QueryStep
+from crf.api.queries import AnswerQuery, CloseQuery, Queries, QueryCounts, QueryDetail, ReopenQuery
 from crf.api.views import Dictionary, EntryDetail, InstanceList, PatientList, PooledForm
 from crf.forms import all_forms, patient_form, repeating_forms
-from crf.models.data_query import StepKind
 
 
 class RecordIdConverter:
@@ -74,14 +72,13 @@ def _of_repeating_forms() -> list[URLPattern]:
 
 
 def _of_queries() -> list[URLPattern]:
-    close = QueryStep.as_view(kind=StepKind.CLOSED, text=optional_text)
     return [
         path("queries/", Queries.as_view(), name="queries"),
         path("queries/counts/", QueryCounts.as_view(), name="query-counts"),
         path("queries/<row:query_id>/", QueryDetail.as_view(), name="query"),
-        path("queries/<row:query_id>/answer/", QueryStep.as_view(kind=StepKind.ANSWERED), name="query-answer"),
-        path("queries/<row:query_id>/close/", close, name="query-close"),
-        path("queries/<row:query_id>/reopen/", QueryStep.as_view(kind=StepKind.REOPENED), name="query-reopen"),
+        path("queries/<row:query_id>/answer/", AnswerQuery.as_view(), name="query-answer"),
+        path("queries/<row:query_id>/close/", CloseQuery.as_view(), name="query-close"),
+        path("queries/<row:query_id>/reopen/", ReopenQuery.as_view(), name="query-reopen"),
     ]
 
 

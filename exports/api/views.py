@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from crf.api.pages import EntryPages
 from exports.api.representation import EXPORT, export_json, export_request
 from exports.api.requests import read_cut
-from exports.cuts import Cut, CutNotAllowed, authorise_cut
+from exports.cuts import EXPORTING, Cut, CutNotAllowed, authorise_cut
 from exports.job_files import file_of
 from exports.jobs import cancel, enqueue
 from exports.models import Job, Kind, State
@@ -21,7 +21,7 @@ from exports.models.job import JobQuerySet
 from registry.api import ApiView, answer, caller, read_body
 from registry.openapi import IDEMPOTENCY_KEY, Operation, listing, parameter
 from registry.problems import Problem, not_found
-from registry.rights import Caller
+from registry.rights import Caller, Right, anywhere, there
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ class ExportView(ApiView):
 
 class Exports(ExportView):
     """The exports that the caller asked for, and new ones."""
+
+    needs: ClassVar = {"get": there(Right.READ), "post": anywhere(*EXPORTING)}
 
     def operation(self, method: str) -> Operation:
         """Describe the calls."""
@@ -83,6 +85,8 @@ class Exports(ExportView):
 class ExportDetail(ExportView):
     """One export."""
 
+    needs: ClassVar = {"get": there(Right.READ), "delete": there(Right.READ)}
+
     def operation(self, method: str) -> Operation:
         """Describe the calls."""
         if method == "get":
@@ -103,6 +107,8 @@ class ExportDetail(ExportView):
 
 class ExportFile(ExportView):
     """The file of an export."""
+
+    needs: ClassVar = {"get": there(*EXPORTING)}
 
     def operation(self, _method: str) -> Operation:
         """Describe the call."""

@@ -62,6 +62,7 @@ def test_an_export_that_is_asked_for_waits_at_its_address(data_manager_api):
         "state": "waiting",
         "progress": 0,
         "error": None,
+        "error_code": None,
         "created_at": job.created_at.isoformat().replace("+00:00", "Z"),
         "started_at": None,
         "finished_at": None,

@@ -61,7 +61,7 @@ def test_a_folder_that_is_not_there_is_named(out):
 
 def test_an_export_that_fails_says_why_and_leaves_no_file(out, monkeypatch):
     def fail(_work):
-        raise jobs.JobFailed("No.")
+        raise jobs.JobFailed("No.", code="refused")
 
     monkeypatch.setitem(jobs.RUNNERS, Kind.EXPORT, fail)
 

@@ -121,7 +121,7 @@ def test_a_wrong_password_is_told_to_whoever_guards_sign_in(investigator, dose):
 
 
 @pytest.mark.parametrize("password", [None, "", 5])
-def test_a_password_has_to_be_there(password, investigator, dose):
+def test_a_password_has_to_be_a_text(password, investigator, dose):
     refused = investigator.send("POST", SIGNATURES, {**SIGNED, "password": password})
 
     assert [field for field, _code in codes(refused)] == ["password"]

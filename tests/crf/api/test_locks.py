@@ -83,7 +83,7 @@ def test_the_list_is_filtered(client, dose):
         ({}, ("record_id", "required")),
         ({"site": "MTP", "form": "dosing"}, ("record_id", "required")),
         ({"record_id": "MTP-001", "instance": 1}, ("form", "required")),
-        ({"record_id": "MTP-001", "reason": None}, ("reason", "required")),
+        ({"record_id": "MTP-001", "reason": None}, ("reason", "wrong_type")),
         ({"record_id": "MTP-001", "form": "doses"}, ("form", "unknown_code")),
         ({"place": "MTP"}, ("place", "unknown_field")),
     ],

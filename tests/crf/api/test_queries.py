@@ -89,7 +89,7 @@ def test_a_step_that_does_not_follow_is_a_409(client, high_dose):
     ("changes", "error"),
     [
         ({"variable": "ae_grade"}, ("variable", "unknown_field")),
-        ({"variable": None}, ("variable", "required")),
+        ({"variable": None}, ("variable", "wrong_type")),
         ({"form": "doses"}, ("form", "unknown_code")),
         ({"instance": 0}, ("instance", "out_of_range")),
         ({"instance": True}, ("instance", "wrong_type")),

@@ -1,0 +1,146 @@
+"""What is edited, removed or slipped into the history is named, whoever did it (negative test 21)."""
+
+import json
+from io import StringIO
+
+import msgspec
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from crf.forms import forms_by_name
+from registry.acting import Door, acting_as_the_system
+from registry.history_chain import broken_chains, history_models, make_checkpoint
+from registry.models import HistoryChain
+from tests.conftest import as_owner
+from tests.crf.conftest import at_once
+from tests.crf.examples import saved
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def chart(transactional_db, coordinator):
+    """A patient with two doses and an adverse event, committed; return the record id."""
+    patient = saved("patient", by=coordinator)
+    for form in ("dosing", "adverse_event"):
+        saved(form, by=coordinator, record_id=patient.record_id)
+    return patient.record_id
+
+
+def breaks():
+    with acting_as_the_system(door=Door.COMMAND):
+        return [(found.chain, found.position, found.table, found.what) for found in broken_chains()]
+
+
+def tamper(*statements):
+    """Change the history as the owner of its tables can, once the triggers that refuse it are switched off."""
+    with as_owner() as owner:
+        for model in history_models():
+            owner.execute(f"ALTER TABLE {model._meta.db_table} DISABLE TRIGGER USER")
+        for statement in statements:
+            assert owner.execute(statement).rowcount == 1, statement
+        for model in history_models():
+            owner.execute(f"ALTER TABLE {model._meta.db_table} ENABLE TRIGGER USER")
+
+
+def test_a_history_as_it_was_written_is_whole(chart):
+    assert breaks() == []
+
+
+def test_everything_about_a_patient_is_one_chain_without_gaps(chart):
+    links = []
+    for model in history_models():
+        links += model.objects.filter(pgh_chain=chart).values_list("pgh_seq", "pgh_obj_id")
+
+    assert sorted(place for place, _key in links) == [1, 2, 3]
+    assert HistoryChain.objects.get(chain=chart).length == 3
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    ["dose_mg = 3", "pgh_created_at = now()", 'pgh_context = \'{"username": "other"}\'', "pgh_label = 'update'"],
+)
+def test_an_edited_row_is_named(chart, assignment):
+    tamper(f"UPDATE crf_dosinghistory SET {assignment}")
+
+    ((chain, position, table, what),) = breaks()
+
+    assert (chain, position, table) == (chart, 2, "crf_dosinghistory")
+    assert what.startswith("edited")
+
+
+def test_a_row_removed_from_the_middle_is_named_by_the_one_after_it(chart):
+    tamper("DELETE FROM crf_dosinghistory")
+
+    ((chain, position, table, what),) = breaks()
+
+    assert (chain, position, table) == (chart, 2, None)
+    assert what.startswith("removed, the next one is crf_adverseeventhistory")
+
+
+def test_a_row_removed_from_the_end_is_missed(chart):
+    tamper("DELETE FROM crf_adverseeventhistory")
+
+    assert breaks() == [(chart, 3, None, "removed from the end of the chain")]
+
+
+def test_a_row_slipped_in_is_named(chart):
+    columns = [field.column for field in forms_by_name()["dosing"]._meta.local_fields]
+    copied = ", ".join(f'"{name}"' for name in [*columns, "pgh_obj_id", "pgh_label", "pgh_context", "pgh_chain"])
+    tamper(
+        f"INSERT INTO crf_dosinghistory ({copied}, pgh_created_at, pgh_seq, pgh_digest)"  # noqa: S608 -- columns
+        f" SELECT {copied}, now(), 4, pgh_digest FROM crf_dosinghistory"
+    )
+
+    ((chain, position, table, _what),) = breaks()
+
+    assert (chain, position, table) == (chart, 4, "crf_dosinghistory")
+
+
+def test_a_chain_removed_with_its_end_is_found_by_a_checkpoint_alone(chart, tmp_path):
+    file = tmp_path / "checkpoint.json"
+    call_command("checkpoint_history", str(file), stdout=StringIO())
+    tamper(
+        "DELETE FROM crf_adverseeventhistory",
+        "UPDATE registry_historychain SET length = 2, digest = (SELECT pgh_digest FROM crf_dosinghistory)"  # noqa: S608
+        f" WHERE chain = '{chart}'",
+    )
+    out = StringIO()
+
+    assert breaks() == []
+    with pytest.raises(CommandError, match="1 of"):
+        call_command("verify_history", checkpoint=file, stdout=out)
+    assert out.getvalue() == f"{chart}, position 3: no row: removed since the checkpoint\n"
+
+
+def test_a_checkpoint_that_was_changed_is_refused(chart, tmp_path):
+    file = tmp_path / "checkpoint.json"
+    call_command("checkpoint_history", str(file), stdout=StringIO())
+    told = json.loads(file.read_text())
+    told["chains"][chart] = [1, "00"]
+    file.write_text(json.dumps(told))
+
+    with pytest.raises(CommandError, match="was changed after it was signed"):
+        call_command("verify_history", checkpoint=file)
+
+
+def test_a_checkpoint_of_another_installation_is_refused(chart, tmp_path, settings):
+    with acting_as_the_system(door=Door.COMMAND):
+        checkpoint = make_checkpoint(now=timezone.now())
+    file = tmp_path / "checkpoint.json"
+    file.write_bytes(msgspec.json.encode(checkpoint))
+    settings.SECRET_KEY = "another-secret-of-another-installation"
+
+    with pytest.raises(CommandError, match="was not signed with the key of this installation"):
+        call_command("verify_history", checkpoint=file)
+
+
+def test_writers_of_one_patient_at_the_same_instant_leave_one_whole_chain(chart, coordinator):
+    def write():
+        saved("adverse_event", by=coordinator, record_id=chart)
+
+    assert at_once(*[write] * 4) == [None] * 4
+
+    assert HistoryChain.objects.get(chain=chart).length == 7
+    assert breaks() == []
