@@ -185,7 +185,9 @@ class Signatures(AttestationView):
     def post(self, request: Request) -> HttpResponse:
         """Sign."""
         required = ["record_id", "meaning", "password"]
-        asked = dict.fromkeys(WHOLE_OR_ENTRY) | read_members(read_body(request), WHOLE_OR_ENTRY, required=required)
+        asked: dict[str, Any] = dict.fromkeys(WHOLE_OR_ENTRY) | read_members(
+            read_body(request), WHOLE_OR_ENTRY, required=required
+        )
         by, now, meaning = caller(request), timezone.now(), Meaning(asked["meaning"])
         form, record_id, version = asked["form"], asked["record_id"], asked["version"]
         if form is None:
