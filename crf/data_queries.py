@@ -120,11 +120,7 @@ def _soft_reads(form: type[Form]) -> Mapping[str, frozenset[str]]:
 
 def _entries_of(readers: Mapping[type[Form], Collection[str]]) -> list[Entry]:
     """Return the entries of patients, by form, in one round trip."""
-    statements = [
-        f"SELECT {storage.table_of(form).entry_columns()} FROM {storage.table_of(form).quoted}"  # noqa: S608 -- identifiers of the declaration
-        " WHERE record_id = ANY(string_to_array(%s, ',')) AND deleted_at IS NULL"
-        for form in readers
-    ]
+    statements = [_statement_of_entries(form) for form in readers]
     entries: list[Entry] = []
     with several("; ".join(statements), [",".join(patients) for patients in readers.values()]) as cursor:
         for index, form in enumerate(readers):
@@ -132,6 +128,14 @@ def _entries_of(readers: Mapping[type[Form], Collection[str]]) -> list[Entry]:
                 cursor.nextset()
             entries += [storage.entry_of(form, row) for row in cursor.fetchall()]
     return entries
+
+
+def _statement_of_entries(form: type[Form]) -> str:
+    """Return the question for the entries of patients, each looked up by the key of the table (`crf.charts.WANTED`)."""
+    table = storage.table_of(form)
+    of_one = f"SELECT * FROM {table.quoted} WHERE record_id = wanted.patient AND deleted_at IS NULL OFFSET 0"  # noqa: S608 -- identifiers of the declaration
+    wanted = "unnest(string_to_array(%s, ',')) AS wanted (patient)"
+    return f"SELECT {table.entry_columns()} FROM {wanted} CROSS JOIN LATERAL ({of_one}) of_one"  # noqa: S608 -- identifiers of the declaration
 
 
 def _settle(evaluated: Collection[Entry], *, by: Caller, now: datetime) -> None:

@@ -6,12 +6,9 @@ from ipaddress import ip_address
 from django.conf import settings
 from django.http import HttpRequest
 
-UNKNOWN = "unknown"
-"""The address of a client that has none, as on a socket of the file system."""
 
-
-def address_of(request: HttpRequest) -> str:
-    """Return the IP address of the client in its canonical form, UNKNOWN where there is none.
+def address_of(request: HttpRequest) -> str | None:
+    """Return the IP address of the client in its canonical form, None where there is none (a local socket).
 
     Each proxy appends the address that it was called from to `X-Forwarded-For`. With `TRUSTED_PROXIES` of them in
     front, the entry so many places from the right was written by ours; what stands left of it anybody can write.
@@ -19,11 +16,11 @@ def address_of(request: HttpRequest) -> str:
     """
     peer = _canonical(request.META.get("REMOTE_ADDR", ""))
     if not settings.TRUSTED_PROXIES:
-        return peer or UNKNOWN
+        return peer
     entries = request.headers.get("X-Forwarded-For", "").split(",")
     if len(entries) < settings.TRUSTED_PROXIES:
-        return peer or UNKNOWN
-    return _canonical(entries[-settings.TRUSTED_PROXIES]) or peer or UNKNOWN
+        return peer
+    return _canonical(entries[-settings.TRUSTED_PROXIES]) or peer
 
 
 def _canonical(text: str) -> str | None:

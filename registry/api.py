@@ -23,6 +23,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from registry.accounts import second_factor
 from registry.acting import Door, acting
 from registry.callers import caller_of, caller_with_token
 from registry.database import execute
@@ -81,6 +82,11 @@ class BrowserAuthentication(SessionAuthentication):
             return None
         person = found[0]
         caller = caller_of(person.pk, now=timezone.now())
+        if caller and second_factor.is_missing(request.session, caller):
+            message = _(
+                "Your roles need a second factor. Set it up in the browser, on the page Codes, and sign in with it."
+            )
+            raise Problem(403, "second_factor_required", message)
         return (person, caller) if caller else None
 
 

@@ -17,6 +17,8 @@ SECRET_CHARACTERS: Final = 32
 
 HostList = Annotated[str, Meta(pattern=r"^[^\s,/]+(,[^\s,/]+)*$")]
 Secret = Annotated[str, Meta(min_length=SECRET_CHARACTERS)]
+# Without TLS only on this machine, for trying it out: the client secret goes there.
+OidcIssuer = Annotated[str, Meta(pattern=r"^(https://[^\s/?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/[^\s?#]*)?$")]
 
 
 class SettingError(Exception):
@@ -46,6 +48,14 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     debug: bool = False
     log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
     make_secrets: bool = False
+    session_idle_minutes: Annotated[int, Meta(ge=1, le=720)] = 30
+    require_totp: Annotated[str, Meta(pattern="^(several_sites|everybody|nobody)$")] = "several_sites"
+    email_url: Annotated[str, Meta(pattern=r"^(smtp|smtp\+tls|smtps)://[^/?#]+$")] | None = None
+    email_from: Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$")] = "ecrf@localhost"
+    oidc_issuer: OidcIssuer | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = None
+    oidc_name: str = "OpenID Connect"
 
     @property
     def var(self) -> Path:
@@ -82,7 +92,18 @@ EXPECTED: Final = {
     "debug": "true or false; true shows settings to whoever causes an error",
     "log_level": "DEBUG, INFO, WARNING or ERROR",
     "make_secrets": "true to have missing secrets made and kept under VAR_DIR, else false",
+    "session_idle_minutes": "the minutes, 1 to 720, after which a session without a request ends, such as 30",
+    "require_totp": "several_sites, everybody or nobody: who must sign in with a second factor",
+    "email_url": "smtp+tls://USER:PASSWORD@HOST:587, smtps:// or smtp:// likewise, or nothing to send no e-mail",
+    "email_from": "the address that e-mail comes from, such as ecrf@example.org",
+    "oidc_issuer": "the https:// address of the issuer, with OIDC_CLIENT_ID and OIDC_CLIENT_SECRET, or nothing",
+    "oidc_client_id": "the client id that the OpenID Connect issuer gave, with OIDC_ISSUER and OIDC_CLIENT_SECRET",
+    "oidc_client_secret": "the client secret that the OpenID Connect issuer gave, with OIDC_ISSUER and OIDC_CLIENT_ID",
+    "oidc_name": "what the button on the sign-in page calls the OpenID Connect issuer, such as Hospital account",
 }
+
+# All or none: with some of them the button on the sign-in page would lead nowhere.
+TOGETHER: Final = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
 
 
 def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
@@ -100,6 +121,9 @@ def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
     for name in SECRETS:
         if name not in given:
             raise SettingError(f"{name.upper()} is missing. Write {EXPECTED[name]}.")
+    missing = [name for name in TOGETHER if name not in given]
+    if missing and len(missing) < len(TOGETHER):
+        raise SettingError(f"{missing[0].upper()} is missing. Write {EXPECTED[missing[0]]}.")
     return Environment(**given)
 
 

@@ -2,17 +2,19 @@
 
 from typing import Any, ClassVar
 
+import pgtrigger
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from registry.history import track
 from registry.rights import Right, Role
-from registry.row_security import SHARED, Access, of_a_person
+from registry.row_security import ADDED_TO, SHARED, Access, of_a_person
 
 SITE_CODE = r"^[A-Z][A-Z0-9]{1,7}$"
 
@@ -47,7 +49,7 @@ class PersonManager(BaseUserManager["Person"]):
         return person
 
 
-@track(exclude=["password", "last_login"])
+@track(exclude=["password", "last_login", "session_generation"])
 class Person(AbstractBaseUser):
     """Somebody who signs in or whose token a script carries."""
 
@@ -57,6 +59,8 @@ class Person(AbstractBaseUser):
     full_name = models.CharField(_("name"), max_length=200, blank=True)
     email = models.EmailField(_("e-mail"), blank=True)
     is_active = models.BooleanField(_("active"), default=True)
+    session_generation = models.PositiveIntegerField(default=0)
+    """Counts how often all sessions of the person were ended; each session holds to the number it began with."""
 
     objects: ClassVar[PersonManager] = PersonManager()
 
@@ -70,6 +74,11 @@ class Person(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.full_name or self.username
+
+    def get_session_auth_hash(self) -> str:
+        """Return what a session must carry to be the person's: it changes with the password and the generation."""
+        made_of = f"{super().get_session_auth_hash()} {self.session_generation}"
+        return salted_hmac("registry.models.Person.session", made_of, algorithm="sha256").hexdigest()
 
 
 @track
@@ -169,3 +178,53 @@ class HistoryChain(models.Model):
 
     def __str__(self) -> str:
         return f"{self.chain}, {self.length} rows"
+
+
+class SignInEvent(models.Model):
+    """Something that happened on the way in or out. Rows are added, never changed.
+
+    A failure under a name that nobody has is kept without the name: people type their passwords there.
+    """
+
+    access: ClassVar[Access] = ADDED_TO
+
+    class Kind(models.TextChoices):
+        """What happened."""
+
+        SIGNED_IN = "signed_in", _("Signed in")
+        SIGNED_OUT = "signed_out", _("Signed out")
+        TIMED_OUT = "timed_out", _("Session ended by itself")
+        FAILED = "failed", _("Wrong user name or password")
+        WRONG_CODE = "wrong_code", _("Wrong code")
+        REFUSED = "refused", _("Refused although an issuer vouched for them")
+        LOCKED_OUT = "locked_out", _("Refused while locked out")
+        PASSWORD_CHANGED = "password_changed", _("Password changed")
+        PASSWORD_RESET = "password_reset", _("Password reset by e-mail")
+        CODES_SET_UP = "codes_set_up", _("Second factor set up")
+        CODES_REMOVED = "codes_removed", _("Second factor removed")
+        RECOVERY_CODE_USED = "recovery_code_used", _("Recovery code used")
+
+    at = models.DateTimeField(db_default=Now(), db_index=True)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="sign_in_events")
+    address = models.GenericIPAddressField(null=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at:%Y-%m-%d %H:%M}"
+
+
+class CacheEntry(models.Model):
+    """A row of Django's cache (`CACHES`), which reads and writes the table itself; declared to have it migrated."""
+
+    access: ClassVar[Access] = SHARED
+
+    cache_key = models.CharField(max_length=255, primary_key=True)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.cache_key

@@ -24,6 +24,8 @@ from registry.problems import Problem
 
 logger = logging.getLogger(__name__)
 
+LOCAL = "local"
+"""Where calls through a socket of this machine are counted, which come from no address."""
 WINDOW = 60
 """Seconds in which calls are counted together."""
 PATIENCE = 0.25
@@ -106,7 +108,7 @@ def _refuse_beyond(limits: dict[str, int], *, now: float) -> None:
 
 def _client(request: HttpRequest) -> str:
     """Return the address that is counted: of IPv6 the network, because a client has all of it."""
-    address = address_of(request)
+    address = address_of(request) or LOCAL
     if ":" not in address:
         return address
     without_zone = IPv6Address(address.partition("%")[0])

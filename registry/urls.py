@@ -2,10 +2,10 @@
 
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 from django.urls.converters import StringConverter
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView
 
 from registry.models import SITE_CODE
-from registry.pages import Home, SignIn, SignOut
+from registry.pages import ApiDocs, Home
 from registry.people_views import MembershipDetail, Memberships, People, PersonDetail, SiteDetail, Sites
 from registry.token_views import TokenDetail, Tokens
 from registry.views import Me
@@ -28,8 +28,7 @@ register_converter(SiteCodeConverter, "site_code")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", Home.as_view(), name="home"),
-    path("sign-in/", SignIn.as_view(), name="sign-in"),
-    path("sign-out/", SignOut.as_view(), name="sign-out"),
+    path("", include("registry.accounts.urls")),
     path("api/v1/me/", Me.as_view(), name="me"),
     path("api/v1/sites/", Sites.as_view(), name="sites"),
     path("api/v1/sites/<site_code:code>/", SiteDetail.as_view(), name="site"),
@@ -42,8 +41,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("crf.api.urls")),
     path("api/v1/", include("exports.api.urls")),
     path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", ApiDocs.as_view(url_name="schema"), name="docs"),
 ]
 
-handler404 = "registry.problems.address_not_found"
-handler500 = "registry.problems.server_error"
+handler400 = "registry.error_pages.bad_request"
+handler403 = "registry.error_pages.not_allowed"
+handler404 = "registry.error_pages.address_not_found"
+handler429 = "registry.error_pages.too_many_requests"
+handler500 = "registry.error_pages.server_error"

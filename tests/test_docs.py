@@ -24,6 +24,8 @@ PLACE_OF_CODE = {
     "WrongMember": 0,
     "Contradiction": 0,
     "request_error": 1,
+    "ExpressionError": 0,
+    "FilterError": 0,
     "_unreadable": 0,
     "_error": 1,
 }

@@ -135,10 +135,11 @@ def _read_item(item: Any) -> Submission | EntryProblem:
         submission.refuse("values", "wrong_type", _("values: send an object with the variables of the form."))
     else:
         beside = {name: item[name] for name in ("status", "missing") if name in item}
-        submission = read_json(form, {**values, **beside}, creating=True)
-    for name in item.keys() - MEMBERS:
-        message = _("An entry has no member %(name)s.") % {"name": ascii(str(name)[:60])}
-        submission.refuse(str(name)[:60], "unknown_field", message)
+        submission = read_json(form, {**values, **beside} if beside else values, creating=True)
+    if not item.keys() <= MEMBERS:
+        for name in item.keys() - MEMBERS:
+            message = _("An entry has no member %(name)s.") % {"name": ascii(str(name)[:60])}
+            submission.refuse(str(name)[:60], "unknown_field", message)
     _read_place(submission, item)
     return submission
 

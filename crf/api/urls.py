@@ -6,6 +6,7 @@ from crf.api.attestations import Signatures, Verifications
 from crf.api.bulk import Entries
 from crf.api.locks import LockDetail, Locks, Unlock
 from crf.api.queries import AnswerQuery, CloseQuery, Queries, QueryCounts, QueryDetail, ReopenQuery
+from crf.api.reports import ReportDetail, Reports
 from crf.api.views import Dictionary, EntryDetail, InstanceList, PatientList, PooledForm
 from crf.forms import all_forms, patient_form, repeating_forms
 
@@ -41,7 +42,7 @@ class InstanceConverter:
 
 
 class RowConverter:
-    """The key of a row in an address: eighteen digits at most, so that the database can hold it."""
+    """The key of a row in an address: from 1, never beyond what the column holds."""
 
     regex = "[1-9][0-9]{0,17}"
 
@@ -97,5 +98,7 @@ urlpatterns = [
     path("locks/<row:lock_id>/unlock/", Unlock.as_view(), name="unlock"),
     path("verifications/", Verifications.as_view(), name="verifications"),
     path("signatures/", Signatures.as_view(), name="signatures"),
+    path("reports/", Reports.as_view(), name="reports"),
+    path("reports/<row:report_id>/", ReportDetail.as_view(), name="report"),
     path("dictionary/", Dictionary.as_view(), name="dictionary"),
 ]

@@ -3,7 +3,7 @@
 import pytest
 from django.test import RequestFactory
 
-from registry.addresses import UNKNOWN, address_of
+from registry.addresses import address_of
 
 
 @pytest.mark.parametrize(
@@ -11,14 +11,14 @@ from registry.addresses import UNKNOWN, address_of
     [
         (0, "203.0.113.5", None, "203.0.113.5"),
         (0, "203.0.113.5", "198.51.100.1", "203.0.113.5"),
-        (0, "", None, UNKNOWN),
+        (0, "", None, None),
         (0, "2001:DB8:0::1", None, "2001:db8::1"),
         (0, "::ffff:203.0.113.5", None, "203.0.113.5"),
         (1, "10.0.0.1", "203.0.113.5", "203.0.113.5"),
         (1, "10.0.0.1", "198.51.100.1, 203.0.113.5", "203.0.113.5"),
         (1, "10.0.0.1", None, "10.0.0.1"),
         (1, "10.0.0.1", "nonsense", "10.0.0.1"),
-        (1, "", "nonsense", UNKNOWN),
+        (1, "", "nonsense", None),
         (2, "10.0.0.1", "198.51.100.1, 203.0.113.5, 10.0.0.2", "203.0.113.5"),
         (2, "10.0.0.1", "203.0.113.5", "10.0.0.1"),
     ],

@@ -12,6 +12,7 @@ from tests.registry.test_api import problem
 
 ARGUMENTS = {"record_id": "NIM-001", "instance": 1, "job_id": uuid4(), "code": "NIM", "username": "nobody.all"}
 ARGUMENTS |= {"membership_id": 10**9, "token_id": 10**9, "query_id": 10**9, "lock_id": 10**9}
+ARGUMENTS |= {"report_id": 10**9}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -35,7 +36,7 @@ def address(name, **arguments):
 
 
 def test_the_routes_are_those_of_the_design():
-    expected = {"me", "sites", "dictionary", "patients", "patient", "entries"}
+    expected = {"me", "sites", "dictionary", "patients", "patient", "entries", "reports", "report"}
     expected |= {f"{form}-{kind}" for form in REPEATING for kind in ("instances", "instance")}
     expected |= {f"{form}-pooled" for form in COMPLETE}
 
