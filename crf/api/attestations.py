@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.contrib.auth import authenticate
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
@@ -18,6 +17,7 @@ from crf.api.views import refusal
 from crf.models.attestation import Attestation, Meaning, Signature, Verification
 from crf.reading import Problem as EntryProblem
 from crf.refusals import NotAllowed
+from registry.accounts.password_again import require_password
 from registry.api import ApiView, answer, caller, read_body
 from registry.bodies import Reader, one_of, or_null, read_members
 from registry.openapi import IDEMPOTENCY_KEY, Operation, listing
@@ -210,15 +210,12 @@ def _refuse_beside_a_patient(asked: Mapping[str, Any]) -> None:
 
 
 def _check_password(request: Request) -> None:
-    """Raise a 403 problem unless the password is that of the caller. Whoever guards sign-in counts it as well."""
+    """Raise a problem unless the password is that of the caller."""
     by = caller(request)
     if not by.may_anywhere(Right.SIGN):
         return  # refused by the service, in the words of the address: nobody tries passwords here
     password = read_members({"password": read_body(request).get("password")}, {"password": members.text})["password"]
-    person = authenticate(request=request._request, username=by.username, password=password)
-    if person is None or person.pk != by.person_id:
-        message = _("The password is not yours, or you may not sign in for a while. Nothing was signed.")
-        raise Problem(403, "wrong_password", message)
+    require_password(request._request, username=by.username, password=password)
 
 
 def _not_complete(exc: service.NotComplete) -> Problem:

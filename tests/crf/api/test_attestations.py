@@ -103,21 +103,13 @@ def test_a_token_without_the_password_signs_nothing(password, investigator, dose
     assert not Signature.objects.exists()
 
 
-def test_a_wrong_password_is_told_to_whoever_guards_sign_in(investigator, dose):
-    from django.contrib.auth.signals import user_login_failed  # noqa: PLC0415 -- the signal is what is listened to
+def test_wrong_passwords_lock_out_like_those_of_the_sign_in(investigator, dose):
+    refused = [investigator.send("POST", SIGNATURES, {**SIGNED, "password": "another"}) for _time in range(5)]
+    right = investigator.send("POST", SIGNATURES, SIGNED)
 
-    heard = []
-
-    def listen(sender, credentials, **kwargs):
-        heard.append((credentials["username"], kwargs["request"] is not None))
-
-    user_login_failed.connect(listen)
-    try:
-        investigator.send("POST", SIGNATURES, {**SIGNED, "password": "another"})
-    finally:
-        user_login_failed.disconnect(listen)
-
-    assert heard == [("investigator.mtp", True)]
+    assert [response.status_code for response in refused] == [403] * 4 + [429]
+    assert (right.status_code, problem(right)["code"], right["Retry-After"]) == (429, "locked_out", "900")
+    assert not Signature.objects.exists()
 
 
 @pytest.mark.parametrize("password", [None, "", 5])
