@@ -22,6 +22,7 @@ class Door(StrEnum):
     """The way a change came in."""
 
     REST = "rest"
+    REDCAP = "redcap"
     COMMAND = "command"
 
 

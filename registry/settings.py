@@ -82,6 +82,8 @@ TEMPLATES = [
 MAX_BODY_BYTES = ENVIRONMENT.max_body_bytes
 MAX_BULK_ENTRIES = 10_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# REDCap clients name each record and field of a call in a form field of its own.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 100_000
 
 # Servers
 DATABASE_URL = ENVIRONMENT.database_url or _own.database_url

@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/sites/", Sites.as_view(), name="sites"),
     path("api/v1/", include("crf.api.urls")),
     path("api/v1/", include("exports.api.urls")),
+    path("", include("crf.redcap.urls")),
     path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
 ]
