@@ -1,5 +1,6 @@
 """Errors as REDCap words them: a status, a sentence, and one shape for each format."""
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 from xml.sax.saxutils import escape
@@ -15,6 +16,7 @@ CONTENT_TYPES = {
     "xml": "text/xml; charset=utf-8",
 }
 XML_PREFIX = '<?xml version="1.0" encoding="UTF-8" ?>'
+NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 Quadruple = tuple[str, str, str, str]
 """What is wrong with one value of an import: record, field, value, message."""
 
@@ -34,12 +36,13 @@ def values_refused(problems: Iterable[Quadruple]) -> ApiError:
 
 def error_response(error: ApiError, *, form: ErrorFormat) -> HttpResponse:
     """Return an error in the shape by which clients know it."""
+    text = error.text.encode(errors="replace").decode()  # it may repeat half a character that JSON held
     if form == "json":
-        body = encode_json({"error": error.text}).decode()
+        body = encode_json({"error": text}).decode()
     elif form == "csv":
-        body = f"ERROR: {error.text}"
+        body = f"ERROR: {text}"
     else:
-        body = f"{XML_PREFIX}<hash><error>{escape(error.text)}</error></hash>"
+        body = f"{XML_PREFIX}<hash><error>{escape(in_xml(text))}</error></hash>"
     return HttpResponse(body, status=error.status, content_type=CONTENT_TYPES[form])
 
 
@@ -47,6 +50,11 @@ def not_valid(parameter: str, names: Iterable[str]) -> ApiError:
     """Return the error of names that the dictionary does not have."""
     listed = ", ".join(f"'{name[:100]}'" for name in names)
     return ApiError(f'The following values in the parameter "{parameter}" are not valid: {listed}')
+
+
+def in_xml(text: str) -> str:
+    """Return a text with the characters that XML cannot hold replaced."""
+    return NOT_IN_XML.sub("\ufffd", text) if NOT_IN_XML.search(text) else text
 
 
 def _quoted(text: str) -> str:

@@ -1,13 +1,14 @@
 """Record import: rows become drafts, one for each entry, and all of them are saved or none."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 from django.http import HttpResponse
 
 from crf.batch import MAX_INSTANCE
+from crf.batch import RECORD_ID as SITE_AND_NUMBER
 from crf.fields import CheckboxField, DateField, FileField, PartialDateField, TextField
 from crf.forms import Form, MissingReason, Status, all_forms, forms_by_name, patient_form
 from crf.numbering import following, next_record_id
@@ -180,6 +181,8 @@ def _read(call: Call) -> Import:
     found = Import(records={name: name for name in names})
     if call.flag("forceAutoNumber"):
         found.records = _numbered(rows, names, call=call)
+    else:
+        _refuse_names(found.records)
     problems: list[Quadruple] = []
     targets: dict[tuple[str, type[Form], str], Target] = {}
     for index, (row, name) in enumerate(zip(rows, names, strict=True)):
@@ -229,6 +232,14 @@ def _record_id(row: Cells) -> str:
     if len(name) > LONGEST_ID or NOT_IN_AN_ID.search(name):
         raise ApiError(f'The record id "{name[:LONGEST_ID]!a}" is too long or holds one of the characters + & # \'')
     return name.upper()
+
+
+def _refuse_names(names: Iterable[str]) -> None:
+    """Refuse what can be no identifier here: every one of them is told."""
+    words = "Write the identifier as SITE-001, or have the registry number the records with forceAutoNumber."
+    wrong = [(name, RECORD_ID, name, words) for name in names if SITE_AND_NUMBER.fullmatch(name) is None]
+    if wrong:
+        raise values_refused(wrong)
 
 
 def _place(row: Cells, name: str, problems: list[Quadruple]) -> tuple[type[Form], int | None] | None:

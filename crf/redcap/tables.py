@@ -2,26 +2,24 @@
 
 import csv
 import io
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
 from django.http import HttpResponse
 
-from crf.redcap.errors import CONTENT_TYPES, XML_PREFIX, ErrorFormat
+from crf.redcap.errors import CONTENT_TYPES, XML_PREFIX, ErrorFormat, in_xml
 from registry.encoding import encode_json
 
 Row = Mapping[str, Any]
 """Texts, whole numbers and, of users, whole numbers by form name; blank is the empty text."""
-NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def cdata(text: str) -> str:
     """Return a text in CDATA, blank as nothing; a carriage return would else be lost to the reader's line ends."""
     if not text:
         return ""
-    kept = NOT_IN_XML.sub("\ufffd", text) if NOT_IN_XML.search(text) else text
+    kept = in_xml(text)
     if "]]>" in kept:
         kept = kept.replace("]]>", "]]]]><![CDATA[>")
     if "\r" in kept:
@@ -77,8 +75,7 @@ def elements(row: Row, *, columns: Sequence[str], text: Callable[[str], str]) ->
 
 def attribute(text: str) -> str:
     """Return a text as it stands between the quotes of an XML attribute, line ends kept."""
-    kept = NOT_IN_XML.sub("\ufffd", text) if NOT_IN_XML.search(text) else text
-    return escape(kept, {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
+    return escape(in_xml(text), {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 
 
 def _cell(value: Any) -> Any:
