@@ -19,8 +19,8 @@ NORMAL, BOLD = "Vera", "VeraBd"
 MARGIN = 42
 """In points, 72 an inch."""
 LABEL_WIDTH, VALUE_WIDTH = 230, 280
-LONGEST_CELL = 5_000
-"""Characters of one value: a cell of a table has to fit a page, what is longer is cut and says so."""
+PIECE = 2_000
+"""Characters of a note that are set at once: a word without end takes the square of its length."""
 TICKED, EMPTY, LINE = "[x]", "[ ]", "_" * 30
 
 
@@ -71,50 +71,71 @@ def _flowables(sheet: Sheet, *, compact: bool) -> list[Any]:
     place = f"{TITLE} — record {sheet.record_id or LINE}"
     styles = _styles()
     parts: list[Any] = [Paragraph(escape(head), styles["title"]), Paragraph(escape(place), styles["label"])]
-    rows: list[list[Any]] = []
-    headings: list[int] = []
+    rows: list[tuple[str, Any]] = []
     for name, variable in sheet.form.variables().items():
         if compact and sheet.entry is not None and not _is_filled(sheet.entry, name):
             continue
         if variable.section:
-            headings.append(len(rows))
-            rows.append([Paragraph(escape(variable.section), styles["section"]), ""])
+            rows.append((escape(variable.section), None))
         label = escape(variable.label) + (f"<br/><i>{escape(variable.note)}</i>" if variable.note else "")
-        rows.append([Paragraph(label, styles["label"]), Paragraph(_shown(name, variable, sheet), styles["value"])])
+        if variable.free_text and sheet.entry is not None:
+            # A row of a table has to fit a page; notes may not, and run on below it.
+            parts += [*_table(rows), *_notes(label, _text(name, variable, sheet.entry))]
+            rows = []
+        else:
+            rows.append((label, _shown(name, variable, sheet)))
     status = Status(sheet.entry.status).label if sheet.entry is not None else LINE
-    rows.append([Paragraph("Form status", styles["label"]), Paragraph(escape(str(status)), styles["value"])])
-    return [*parts, _table(rows, headings)]
+    return [*parts, *_table([*rows, ("Form status", escape(str(status)))])]
 
 
-def _table(rows: list[list[Any]], headings: Sequence[int]) -> Any:
+def _notes(label: str, text: str) -> list[Any]:
+    from reportlab.platypus import Paragraph  # noqa: PLC0415 -- slow import, needed by few calls
+
+    styles = _styles()
+    pieces = [line[at : at + PIECE] for line in text.splitlines() for at in range(0, len(line), PIECE)]
+    return [Paragraph(label, styles["label"]), *(Paragraph(escape(piece), styles["value"]) for piece in pieces)]
+
+
+def _table(rows: Sequence[tuple[str, Any]]) -> list[Any]:
+    """Return the rows, label and value, as a table; without a value the label is a heading."""
     from reportlab.lib import colors  # noqa: PLC0415 -- slow import, needed by few calls
-    from reportlab.platypus import Table, TableStyle  # noqa: PLC0415 -- the same
+    from reportlab.platypus import Paragraph, Table, TableStyle  # noqa: PLC0415 -- the same
 
+    if not rows:
+        return []
+    styles = _styles()
     style: list[Any] = [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("LINEBELOW", (0, 0), (-1, -1), 0.25, colors.lightgrey),
     ]
-    for row in headings:
-        style += [("SPAN", (0, row), (1, row)), ("BACKGROUND", (0, row), (1, row), colors.whitesmoke)]
-    return Table(rows, colWidths=[LABEL_WIDTH, VALUE_WIDTH], style=TableStyle(style), spaceBefore=8, splitInRow=1)
+    cells: list[list[Any]] = []
+    for index, (label, value) in enumerate(rows):
+        if value is None:
+            style += [("SPAN", (0, index), (1, index)), ("BACKGROUND", (0, index), (1, index), colors.whitesmoke)]
+            cells.append([Paragraph(label, styles["section"]), ""])
+        else:
+            cells.append([Paragraph(label, styles["label"]), Paragraph(value, styles["value"])])
+    return [Table(cells, colWidths=[LABEL_WIDTH, VALUE_WIDTH], style=TableStyle(style), spaceBefore=8)]
 
 
 def _is_filled(entry: Entry, name: str) -> bool:
     return entry.values.get(name) is not None or name in entry.missing
 
 
+def _text(name: str, variable: Variable, entry: Entry) -> str:
+    """Return a value as text, or why there is none."""
+    if name in entry.missing:
+        return f"({MissingReason(entry.missing[name]).label})"
+    return variable.to_text(entry.values.get(name))
+
+
 def _shown(name: str, variable: Variable, sheet: Sheet) -> str:
     """Return a value as it is printed: choices with those that apply ticked, else the text, or a line to write on."""
     entry = sheet.entry
+    if not variable.codes:
+        return LINE if entry is None else escape(_text(name, variable, entry))
     value = entry.values.get(name) if entry is not None else None
-    if variable.codes:
-        chosen = variable.to_text(value).split("|") if value is not None else []
-        boxes = [f"{TICKED if code in chosen else EMPTY} {escape(label)}" for code, label in variable.codes.items()]
-        shown = "<br/>".join(boxes)
-    else:
-        text = variable.to_text(value)
-        text = f"{text[:LONGEST_CELL]} ... (cut)" if len(text) > LONGEST_CELL else text
-        shown = escape(text).replace("\n", "<br/>") if value is not None else ("" if entry is not None else LINE)
-    if entry is not None and name in entry.missing:
-        shown += f"<br/>({escape(str(MissingReason(entry.missing[name]).label))})"
-    return shown
+    chosen = variable.to_text(value).split("|") if value is not None else []
+    boxes = [f"{TICKED if code in chosen else EMPTY} {escape(label)}" for code, label in variable.codes.items()]
+    why = [_text(name, variable, entry)] if entry is not None and name in entry.missing else []
+    return "<br/>".join([*boxes, *why])
