@@ -27,12 +27,16 @@ class CutNotAllowed(PermissionError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """The forms (instrument names) and sites (codes) of a cut, its privacy level, and whether codes have labels."""
+    """The forms (instrument names) and sites (codes) of a cut, its privacy level, and whether codes have labels.
+
+    `filter` is in the expression language of docs/redcap-filters.md; None leaves nothing out.
+    """
 
     forms: tuple[str, ...]
     sites: tuple[str, ...]
     privacy: Privacy
     labels: bool = True
+    filter: str | None = None
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
@@ -42,6 +46,7 @@ class Cut:
             sites=tuple(parameters["sites"]),
             privacy=Privacy(parameters["privacy"]),
             labels=parameters["labels"],
+            filter=parameters["filter"],
         )
 
     def parameters(self) -> dict[str, Any]:

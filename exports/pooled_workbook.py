@@ -9,10 +9,12 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from crf.filters import FilterError
 from crf.forms import forms_by_name
 from exports.codebook import codebook
 from exports.cuts import Cut, CutNotAllowed, authorise_cut
 from exports.datasets import columns_of, counted_rows, rows_of, snapshot
+from exports.filtering import read_filter
 from exports.jobs import JobFailed, Work, runs
 from exports.manifest import SOFTWARE, Origin, manifest
 from exports.models import Kind
@@ -53,7 +55,9 @@ def _authorised(work: Work, cut: Cut) -> Caller:
     by = work.caller()
     try:
         authorise_cut(by, cut)
-    except CutNotAllowed as refusal:
+        if cut.filter is not None:
+            read_filter(cut.filter, privacy=cut.privacy)  # the forms may have changed since it was asked for
+    except (CutNotAllowed, FilterError) as refusal:
         raise JobFailed(str(refusal)) from refusal
     return by
 

@@ -22,6 +22,8 @@ PLACE_OF_CODE = {
     "refuse": 1,
     "bad_request": 1,
     "request_error": 1,
+    "ExpressionError": 0,
+    "FilterError": 0,
     "_unreadable": 0,
     "_error": 1,
 }

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from crf.expressions import MAX_LENGTH
 from crf.forms import forms_by_name
 from exports.cuts import Privacy
 from exports.models import Job, Kind, State
@@ -36,7 +37,17 @@ EXPORT = Component(
         "type": "object",
         "description": "A job that writes a file. `rows` has, for each sheet that was counted, how many rows the "
         "snapshot has and how many were written; `file` is there when the export is done.",
-        "required": [*JOB.schema["required"], "forms", "sites", "privacy", "labels", "rows", "file", "sha256"],
+        "required": [
+            *JOB.schema["required"],
+            "forms",
+            "sites",
+            "privacy",
+            "labels",
+            "filter",
+            "rows",
+            "file",
+            "sha256",
+        ],
         "properties": {
             **JOB.schema["properties"],
             "format": {"type": "string", "enum": ["xlsx"]},
@@ -44,6 +55,7 @@ EXPORT = Component(
             "sites": TEXTS,
             "privacy": {"type": "string", "enum": list(Privacy)},
             "labels": {"type": "boolean"},
+            "filter": {"type": ["string", "null"]},
             "rows": {
                 "type": "object",
                 "additionalProperties": {"type": "object", "properties": {"counted": COUNT, "written": COUNT}},
@@ -73,6 +85,7 @@ def export_request() -> Component:
                 "sites": {**TEXTS, "minItems": 1, "uniqueItems": True},
                 "privacy": {"type": "string", "enum": list(Privacy)},
                 "labels": {"type": "boolean", "default": True},
+                "filter": {"type": ["string", "null"], "maxLength": MAX_LENGTH},
             },
         },
     )

@@ -70,6 +70,7 @@ def test_an_export_that_is_asked_for_waits_at_its_address(data_manager_api):
         "sites": ["MTP", "NIM", "STR"],
         "privacy": "full",
         "labels": True,
+        "filter": None,
         "rows": {},
         "file": None,
         "file_name": None,
@@ -80,7 +81,13 @@ def test_an_export_that_is_asked_for_waits_at_its_address(data_manager_api):
 
 
 def test_what_is_asked_for_is_kept_with_the_job(data_manager_api):
-    wanted = {"forms": ["dosing", "patient"], "sites": ["NIM"], "privacy": "limited", "labels": False}
+    wanted = {
+        "forms": ["dosing", "patient"],
+        "sites": ["NIM"],
+        "privacy": "limited",
+        "labels": False,
+        "filter": "[sex] = 'F'",
+    }
 
     ask(data_manager_api, **wanted)
 

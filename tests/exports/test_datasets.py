@@ -11,17 +11,14 @@ from crf.fields import CheckboxField, PartialDateField, TextField
 from crf.forms import all_forms, forms_by_name
 from exports.cuts import Cut, Privacy
 from exports.datasets import (
-    IS_FREE_TEXT,
-    IS_IDENTIFIER,
     ROWS_AT_A_TIME,
-    Withheld,
     columns_of,
     counted_rows,
     rows_of,
     snapshot,
-    withheld_variables,
 )
 from exports.pseudonyms import Pseudonyms
+from exports.withheld import IS_FREE_TEXT, IS_IDENTIFIER, Withheld, withheld_variables
 from exports.writers.workbook import Kind
 from registry.acting import Door, acting
 from tests.crf.examples import saved

@@ -35,7 +35,7 @@ def test_sites_forms_privacy_and_labels_can_be_chosen(out):
 
     call_command("export", "--out", str(out), *chosen)
 
-    wanted = {"forms": ["dosing"], "sites": ["MTP", "NIM"], "privacy": "deidentified", "labels": False}
+    wanted = {"forms": ["dosing"], "sites": ["MTP", "NIM"], "privacy": "deidentified", "labels": False, "filter": None}
     assert Job.objects.get().parameters == wanted
     assert load_workbook(out).sheetnames == ["dosing", "codebook", "endpoints", "outcomes", "manifest"]
 
