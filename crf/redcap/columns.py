@@ -1,12 +1,12 @@
 """The columns of an export: which variables were asked for, and what each is called."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 
 from crf.fields import Variable
-from crf.forms import Form, all_forms, forms_by_name, patient_form
+from crf.forms import Form, all_forms, forms_by_name
 from crf.redcap.calls import Call
 from crf.redcap.errors import ApiError, not_valid
 
@@ -40,9 +40,14 @@ class Asked:
     record_id: bool
     parts: tuple[Part, ...]
 
-    def part_of(self, form: type[Form]) -> Part | None:
-        """Return what is asked for of a form, None when that is nothing."""
-        return next((part for part in self.parts if part.form is form), None)
+    @property
+    def is_record_id_alone(self) -> bool:
+        """Whether nothing but the record id is asked for."""
+        return self.record_id and not any(part.variables or part.status for part in self.parts)
+
+    def with_instances_of(self, forms: Iterable[type[Form]]) -> "Asked":
+        """Return the same with the rows, not the variables, of repeating forms."""
+        return replace(self, parts=(*self.parts, *(Part(form, {}, False) for form in forms)))
 
 
 def status_name(form: type[Form]) -> str:
@@ -104,6 +109,11 @@ def asked_for(call: Call) -> Asked:
     return _asked(wanted)
 
 
+def some_of(variables: Mapping[str, tuple[str, ...]]) -> Asked:
+    """Return the record id and some variables by form."""
+    return _asked({RECORD_ID} | {name for names in variables.values() for name in names})
+
+
 def everything_of(forms: tuple[type[Form], ...]) -> Asked:
     """Return the record id and everything of some forms."""
     return _asked({RECORD_ID} | {name for form in forms for name in (*form.variables(), status_name(form))})
@@ -118,13 +128,9 @@ def _asked(wanted: set[str]) -> Asked:
             if name in wanted and name != RECORD_ID and variable.field_type != "descriptive"
         }
         part = Part(form, variables, status_name(form) in wanted)
-        if variables or part.status:
+        is_base = RECORD_ID in wanted and not form.repeating  # every record has a base row then
+        if variables or part.status or is_base:
             parts.append(part)
-    if not parts and RECORD_ID not in wanted:
+    if not parts:
         raise ApiError("None of the fields asked for holds data.")
     return Asked(record_id=RECORD_ID in wanted, parts=tuple(parts))
-
-
-def patient_is(form: type[Form]) -> bool:
-    """Return whether a form is the one that does not repeat."""
-    return form is patient_form()

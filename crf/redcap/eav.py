@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from crf.fields import Variable
 from crf.redcap.cells import STATUS_LABELS, Style, single_value
-from crf.redcap.columns import GROUP, INSTANCE, INSTRUMENT, RECORD_ID, Asked, Part, patient_is
+from crf.redcap.columns import GROUP, INSTANCE, INSTRUMENT, RECORD_ID, Asked, Part
 from crf.redcap.marks import Csv, Marks, Xml
 from crf.redcap.stored import Record, Stored
 
@@ -62,7 +62,7 @@ class Eav:
         if self.groups is not None:
             yield "", 0, GROUP, self.groups[record.site]
         for part, plan, entries in zip(self.asked.parts, plans, record.entries, strict=True):
-            repeats = not patient_is(part.form)
+            repeats = part.form.repeating
             name = (part.form.title() if self.style.labels else part.form.form_name()) if repeats else ""
             for entry in entries:
                 for variable, text in plan(entry):

@@ -17,7 +17,6 @@ from crf.redcap.columns import (
     columns_of,
     heading,
     labels_of,
-    patient_is,
 )
 from crf.redcap.marks import Marks
 from crf.redcap.stored import Record, Stored
@@ -55,54 +54,41 @@ class Flat:
     def rows(self, records: Sequence[Record], *, marks: Marks) -> list[str]:
         """Return the rows of some records."""
         makers = [_Maker(self, index, marks) for index in range(len(self.asked.parts))]
-        base = _Maker(self, None, marks)
-        return [row for record in records for row in self._rows_of(record, base, makers)]
+        return [row for record in records for row in self._rows_of(record, makers)]
 
-    def _rows_of(self, record: Record, base: "_Maker", makers: Sequence["_Maker"]) -> Iterator[str]:
-        patient = next((i for i, part in enumerate(self.asked.parts) if patient_is(part.form)), None)
-        if patient is not None:
-            for entry in record.entries[patient]:
-                if self.asked.record_id or has_values(self.asked.parts[patient], entry):
-                    yield makers[patient].row(record, entry)
-        elif self.asked.record_id:
-            yield base.row(record, None)
-        for index, maker in enumerate(makers):
-            if index != patient:
-                for entry in record.entries[index]:
+    def _rows_of(self, record: Record, makers: Sequence["_Maker"]) -> Iterator[str]:
+        for part, maker, entries in zip(self.asked.parts, makers, record.entries, strict=True):
+            for entry in entries:
+                if part.form.repeating or self.asked.record_id or has_values(part, entry):
                     yield maker.row(record, entry)
 
 
 class _Maker:
-    """Makes the rows of one form: its own cells between the blank ones of the others. `index` None: no form's."""
+    """Makes the rows of one form: its own cells between the blank ones of the others."""
 
-    def __init__(self, layout: Flat, index: int | None, marks: Marks) -> None:
+    def __init__(self, layout: Flat, index: int, marks: Marks) -> None:
         parts = layout.asked.parts
-        part = parts[index] if index is not None else None
+        part = parts[index]
         self.marks, self.layout = marks, layout
-        self.before = "".join(_blank(other, marks) for other in parts[: index or 0])
-        self.after = "".join(_blank(other, marks) for other in (parts[index + 1 :] if index is not None else parts))
-        self.cells = cells_of(part, style=layout.style) if part else None
-        self.around = [marks.around(name) for name in columns_of(part)] if part else []
+        self.before = "".join(_blank(other, marks) for other in parts[:index])
+        self.after = "".join(_blank(other, marks) for other in parts[index + 1 :])
+        self.cells = cells_of(part, style=layout.style)
+        self.around = [marks.around(name) for name in columns_of(part)]
         self.system = {name: marks.around(name) for name in (RECORD_ID, INSTRUMENT, INSTANCE, GROUP)}
-        self.repeats = part is not None and not patient_is(part.form)
-        told = (part.form.title() if layout.style.labels else part.form.form_name()) if part else ""
+        self.repeats = part.form.repeating
+        told = part.form.title() if layout.style.labels else part.form.form_name()
         self.instrument = marks.encode(told if self.repeats else "")
 
-    def row(self, record: Record, entry: Stored | None) -> str:
-        """Return the row of an entry, or with None the base row of a record of which nothing else is asked for."""
-        encode = self.marks.encode
-        own = ""
-        if entry is not None and self.cells is not None:
-            texts = self.cells(entry)
-            own = "".join(
-                [f"{start}{encode(text)}{end}" for (start, end), text in zip(self.around, texts, strict=True)]
-            )
+    def row(self, record: Record, entry: Stored) -> str:
+        """Return the row of an entry."""
+        encode, cells = self.marks.encode, self.cells(entry)
+        own = "".join([f"{start}{encode(text)}{end}" for (start, end), text in zip(self.around, cells, strict=True)])
         return self.marks.row(f"{self._system(record, entry)}{self.before}{own}{self.after}")
 
-    def _system(self, record: Record, entry: Stored | None) -> str:
+    def _system(self, record: Record, entry: Stored) -> str:
         marks, told = self.marks, ""
         if self.layout.asked.record_id:
-            number = marks.number(entry.instance) if self.repeats and entry is not None else marks.encode("")
+            number = marks.number(entry.instance) if self.repeats else marks.encode("")
             cells = {RECORD_ID: marks.encode(record.record_id), INSTRUMENT: self.instrument, INSTANCE: number}
             told = "".join(f"{self.system[name][0]}{cell}{self.system[name][1]}" for name, cell in cells.items())
         if self.layout.groups is not None:

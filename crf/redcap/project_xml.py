@@ -40,13 +40,13 @@ def clinical_document(call: Call) -> HttpResponseBase:
     """Stream design and data of the records that the call selects."""
     everything = not (call.array("fields") or call.array("forms"))
     asked = everything_of(all_forms()) if everything else asked_for(call)
-    selection = selected_records(call)
+    selection = selected_records(call, filter_logic=call.text("filterLogic"))
     groups = call.flag("exportDataAccessGroups")
 
     def parts() -> Iterator[str]:
         yield from [*_head(), _design()]
         yield f'<ClinicalData StudyOID="{STUDY}" MetaDataVersionOID="{DESIGN}">\n'
-        for records in read_records(selection, parts=asked.parts):
+        for records in read_records(selection, parts=asked.parts, whole=True):
             yield "".join(_subject(record, asked.parts, groups=groups) for record in records)
         yield f"</ClinicalData>\n{_foot()}"
 

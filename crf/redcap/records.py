@@ -33,13 +33,15 @@ def export_records(call: Call) -> HttpResponseBase:
     """Stream the records that the call selects."""
     if call.format == "odm":
         return clinical_document(call)
-    return stream_rows(call, asked_for(call))
+    return stream_rows(call, asked_for(call), filter_logic=call.text("filterLogic"))
 
 
-def stream_rows(call: Call, asked: Asked) -> HttpResponseBase:
+def stream_rows(call: Call, asked: Asked, *, filter_logic: str) -> HttpResponseBase:
     """Return what is asked for in the layout, style and format of the call."""
-    style, selection = Style.of(call), selected_records(call)
+    style, selection = Style.of(call), selected_records(call, filter_logic=filter_logic)
     eav = call.text("type") == "eav"
+    if asked.is_record_id_alone and selection.filtering is not None and not eav:
+        asked = asked.with_instances_of(selection.filtering.forms)
     groups = _groups(call, labels=style.labels and not eav)
     layout: Flat | Eav = Eav(asked, style, groups) if eav else Flat(asked, style, groups)
     form: ErrorFormat = call.data.answer_format
@@ -47,7 +49,7 @@ def stream_rows(call: Call, asked: Asked) -> HttpResponseBase:
     columns = layout.columns_in(marks)
 
     def parts() -> Iterator[str]:
-        records = read_records(selection, parts=asked.parts)
+        records = read_records(selection, parts=asked.parts, whole=eav)
         return written((layout.rows(some, marks=marks) for some in records), marks=marks, columns=columns)
 
     return streamed(parts, by=call.by, reason=call.reason, form=form)

@@ -12,6 +12,7 @@ from crf.batch import RECORD_ID
 from crf.forms import all_forms
 from crf.redcap.calls import Call
 from crf.redcap.errors import ApiError
+from crf.redcap.filtering import Filtering, read_filter
 from crf.storage import table_of
 from registry.rights import Right
 
@@ -22,14 +23,21 @@ IN_ORDER = " ORDER BY site_id, number"
 
 @dataclass(frozen=True)
 class Selection:
-    """SQL that gives record id and site of the patients of a call, in REDCap's order, and its parameters."""
+    """SQL that gives record id and site of the patients of a call, in REDCap's order, and its parameters.
+
+    `filtering` says which of their rows are kept where whole records are not.
+    """
 
     sql: str
     parameters: tuple[Any, ...]
+    filtering: Filtering | None = None
 
 
-def selected_records(call: Call) -> Selection:
-    """Return the patients that `records` and the date range of a call leave. Raises ApiError for a wrong date."""
+def selected_records(call: Call, *, filter_logic: str) -> Selection:
+    """Return the patients that `records`, the date range of a call and a filter leave.
+
+    Raises ApiError for a wrong date or filter.
+    """
     conditions: list[str] = []
     parameters: list[Any] = [sorted(call.by.sites_with(Right.EXPORT_WITH_IDENTIFIERS))]
     named = call.array("records")
@@ -40,7 +48,12 @@ def selected_records(call: Call) -> Selection:
         condition, span = _touched(call)
         conditions.append(condition)
         parameters += span
-    return Selection(" AND ".join([PATIENTS, *conditions]) + IN_ORDER, tuple(parameters))
+    filtering = read_filter(filter_logic, by=call.by)
+    if filtering is not None:
+        sql, values = filtering.records
+        conditions.append(f"id IN ({sql})")
+        parameters += values
+    return Selection(" AND ".join([PATIENTS, *conditions]) + IN_ORDER, tuple(parameters), filtering)
 
 
 def known_spelling(record_ids: Sequence[str]) -> list[str]:

@@ -12,7 +12,9 @@ from typing import Any
 from django.db import connection, transaction
 
 from crf.fields import CheckboxField, DecimalField, Variable, YesNoField
+from crf.forms import Form
 from crf.redcap.columns import Part
+from crf.redcap.filtering import Condition
 from crf.redcap.selection import Selection
 from crf.storage import table_of
 from registry.acting import Door, acting
@@ -55,20 +57,25 @@ def one_moment(by: Caller, *, reason: str) -> Iterator[None]:
             yield
 
 
-def read_records(selection: Selection, *, parts: Sequence[Part]) -> Iterator[list[Record]]:
-    """Yield the patients of a selection a part at a time; needs a transaction."""
+def read_records(selection: Selection, *, parts: Sequence[Part], whole: bool) -> Iterator[list[Record]]:
+    """Yield the patients of a selection a part at a time; needs a transaction.
+
+    Without `whole` a filter leaves out rows of them as well.
+    """
+    kept = None if whole or selection.filtering is None else selection.filtering.rows
     with connection.chunked_cursor() as cursor:
         cursor.execute(selection.sql, selection.parameters)
         while found := cursor.fetchmany(PATIENTS_AT_A_TIME):
-            yield _filled([Record(record_id, site, []) for record_id, site in found], parts)
+            yield _filled([Record(record_id, site, []) for record_id, site in found], parts, kept)
 
 
-def _filled(records: list[Record], parts: Sequence[Part]) -> list[Record]:
+def _filled(records: list[Record], parts: Sequence[Part], kept: Mapping[type[Form], Condition] | None) -> list[Record]:
     names = [record.record_id for record in records]
     for part in parts:
         by_record: dict[str, list[Stored]] = {}
+        sql, parameters = _select(part, kept)
         with connection.cursor() as cursor:
-            cursor.execute(_select(part), [names])
+            cursor.execute(sql, [names, *parameters])
             for record_id, instance, status, missing, *values in cursor.fetchall():
                 reasons = json.loads(missing) if missing else {}
                 by_record.setdefault(record_id, []).append(Stored(instance, status, reasons, values))
@@ -77,13 +84,17 @@ def _filled(records: list[Record], parts: Sequence[Part]) -> list[Record]:
     return records
 
 
-def _select(part: Part) -> str:
+def _select(part: Part, kept: Mapping[type[Form], Condition] | None) -> Condition:
+    """Return the SQL of the entries of a part, of some patients, and the parameters after their record ids."""
     columns = [text_of(name, variable) for name, variable in part.variables.items()]
     told = ", ".join(["record_id", "instance", "status::text", "NULLIF(missing, '{}')::text", *columns])
-    return (
+    ids, parameters = ("", ()) if kept is None else kept.get(part.form, ("SELECT -1", ()))
+    condition = f" AND id IN ({ids})" if ids else ""
+    sql = (
         f"SELECT {told} FROM {table_of(part.form).quoted}"  # noqa: S608 -- identifiers of the declaration
-        " WHERE record_id = ANY(%s) AND deleted_at IS NULL ORDER BY record_id, instance"
+        f" WHERE record_id = ANY(%s) AND deleted_at IS NULL{condition} ORDER BY record_id, instance"
     )
+    return sql, parameters
 
 
 def text_of(name: str, variable: Variable) -> str:
