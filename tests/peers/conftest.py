@@ -1,8 +1,10 @@
 """Somebody else's clients against our own running server."""
 
+import threading
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from registry.callers import create_token
 from registry.rights import Role
@@ -14,6 +16,27 @@ from tests.crf.examples import saved
 def address(live_server):
     """The address of REDCap's API on a running server."""
     return f"{live_server.url}/redcap/api/"
+
+
+@pytest.fixture(autouse=True)
+def server_is_done(transactional_db):
+    """Wait after each test until the server's threads have let go of the database, so that it can be emptied."""
+    yield
+    for _attempt in range(1000):
+        if not other_sessions():
+            return
+        threading.Event().wait(0.005)
+    pytest.fail("A thread of the server kept its connection.")
+
+
+def other_sessions():
+    """Return how many other sessions this database has."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return cursor.fetchone()[0]
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class RedcapR:
         return answer.status_code, answer.text
 
     def frame(self, **fields):
-        status, text = self.post(format="csv", **fields)
+        status, text = self.post(**fields | {"format": "csv"})
         assert status == 200, text
         return list(csv.DictReader(io.StringIO(text, newline="")))
 
