@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
+from redcap.request import _session
 
 from registry.callers import create_token
 from registry.rights import Role
@@ -22,6 +23,7 @@ def address(live_server):
 def server_is_done(transactional_db):
     """Wait after each test until the server's threads have let go of the database, so that it can be emptied."""
     yield
+    _session.close()  # PyCap's one for all projects: an open connection keeps the thread that serves it
     for _attempt in range(1000):
         if not other_sessions():
             return
