@@ -78,7 +78,7 @@ def change_entry(
     current, chart = _for_writing(form, record_id, instance, by=by)
     if current.version != version:
         raise Stale(current, submission.values)
-    changed = _applied(submission, to=current)
+    changed = applied(submission, to=current)
     chart = _with(changed, chart)
     _refuse_what_fails(changed, submission, chart=chart, now=now)
     names = [name for name, value in changed.values.items() if value != current.values[name]]
@@ -142,7 +142,7 @@ def _for_writing(form: type[Form], record_id: str, instance: int, *, by: Caller)
     return entry, known.chart
 
 
-def _applied(submission: Submission, *, to: Entry) -> Entry:
+def applied(submission: Submission, *, to: Entry) -> Entry:
     """Return the entry as it will be: a value that is set takes the place of the reason why there was none."""
     reasons = {name: why for name, why in to.missing.items() if submission.values.get(name) is None}
     reasons |= {name: why for name, why in submission.missing.items() if why is not None}

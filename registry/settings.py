@@ -104,6 +104,8 @@ RATE_PER_TOKEN = ENVIRONMENT.rate_per_token
 RATE_PER_ADDRESS = ENVIRONMENT.rate_per_address
 RATE_FAILURES_PER_ADDRESS = ENVIRONMENT.rate_failures_per_address
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
+# REDCap clients name each record and field of a call in a form field of its own.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 100_000
 
 # Servers
 DATABASE_URL = ENVIRONMENT.database_url or _own.database_url
