@@ -76,7 +76,7 @@ def _passes_policies_by(cursor: Any) -> bool | None:
 
 def _with_password(statement: str) -> psycopg.sql.Composed:
     password: str = connections["default"].settings_dict["PASSWORD"]
-    return psycopg.sql.SQL(statement).format(psycopg.sql.Identifier(name()), psycopg.sql.Literal(password))  # type: ignore[arg-type]  # a constant of ours
+    return psycopg.sql.SQL(statement).format(psycopg.sql.Identifier(name()), psycopg.sql.Literal(password))
 
 
 def _set_password(connection: BaseDatabaseWrapper) -> None:
