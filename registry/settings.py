@@ -269,7 +269,6 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 # Each expires before the next comes, so that no backlog builds up while no worker runs.
@@ -300,11 +299,17 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "filters": {"without_task_errors": {"()": "registry.logs.WithoutTaskErrors"}},
+    "formatters": {
+        "line": {"()": "registry.logs.WithoutValues", "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
     "loggers": {
         "django": {"handlers": [], "level": ENVIRONMENT.log_level, "propagate": True},
         "axes": {"level": "WARNING"},  # it tells three lines about each sign-in; registry_signinevent has them in one
+        # Every task that comes and goes, each two seconds, is nothing to read.
+        "celery": {"level": "WARNING"},
+        "celery.app.trace": {"filters": ["without_task_errors"]},
     },
 }
