@@ -18,6 +18,7 @@ from crf.fields import PartialDateField
 from crf.forms import Form, Status
 from crf.partial_dates import PartialDate
 from registry.database import execute
+from registry.measures import entries_were_saved
 
 BESIDE = ("record_id", "site_id", "instance", "status", "version", "missing", "locked", "updated_at")
 """The columns that every form has beside its variables, in the order in which an `Entry` is read."""
@@ -119,6 +120,7 @@ def insert_entries(form: type[Form], entries: Sequence[Entry], *, beside: Mappin
             entries, zip(*beside.values(), strict=True) if beside else _nothing(entries), strict=True
         )
     ]
+    entries_were_saved(form.form_name(), number=len(rows))
     if len(rows) == 1:
         execute(f"INSERT INTO {table.quoted} ({columns}) VALUES ({', '.join(['%s'] * len(names))})", rows[0])  # noqa: S608 -- identifiers of the declaration
         return
@@ -149,6 +151,7 @@ def update_entry(entry: Entry, *, changed: Collection[str]) -> None:
     sql = f"UPDATE {table.quoted} SET {assignments} WHERE record_id = %s AND instance = %s"  # noqa: S608 -- identifiers of the declaration
     with connection.cursor() as cursor:
         cursor.execute(sql, [*values, *_stored(entry, changed), entry.record_id, entry.instance])
+    entries_were_saved(entry.form.form_name(), number=1)
 
 
 def _beside(entry: Entry) -> tuple[Any, ...]:

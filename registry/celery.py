@@ -1,11 +1,25 @@
 """The Celery application: `celery -A registry.celery worker`, and `beat` for the scheduler."""
 
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry.settings")
 
 app = Celery("ecrf")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]  # Celery has no types
+def leave_logs_to_django(**_kwargs: Any) -> None:
+    """Keep Celery from formats of its own; that somebody listens is enough."""
+
+
+@signals.before_task_publish.connect(sender="registry.show_life")  # type: ignore[untyped-decorator]  # as above
+def show_that_the_scheduler_lives(**_kwargs: Any) -> None:
+    """Note it in the scheduler itself, so that a silent worker or broker is not mistaken for it."""
+    from registry.heartbeats import beat_of_the_scheduler  # noqa: PLC0415 -- models need the apps that Celery sets up
+
+    beat_of_the_scheduler()

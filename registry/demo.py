@@ -60,6 +60,8 @@ class Demo:
         self.steps = 0
         # The demo is for this machine alone, whatever the settings of its surroundings say.
         self.env = os.environ | {"ALLOWED_HOSTS": "127.0.0.1,localhost", "HTTPS": "false", "DEBUG": "false"}
+        # Its logs are read by a person.
+        self.env.setdefault("LOG_FORMAT", "line")
         for made in ("logs", "exports"):
             (folder / made).mkdir(mode=0o700, parents=True, exist_ok=True)
 

@@ -41,6 +41,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     https: bool = False
     debug: bool = False
     log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    log_format: Annotated[str, Meta(pattern="^(json|line)$")] = "json"
+    metrics_token: Secret | None = None
+    installation_name: Annotated[str, Meta(pattern=r"^[^\x00-\x1f]{1,100}$")] = "eCRF"
     make_secrets: bool = False
 
     @property
@@ -73,6 +76,10 @@ EXPECTED: Final = {
     "https": "true where people reach the site by https, else false",
     "debug": "true or false; true shows settings to whoever causes an error",
     "log_level": "DEBUG, INFO, WARNING or ERROR",
+    "log_format": "json for one JSON object a line, or line for plain text",
+    "metrics_token": f"at least {SECRET_CHARACTERS} random characters that whoever reads /metrics sends; without "
+    "them nobody reads it",
+    "installation_name": "what this installation is called on the sheet of `manage.py validate`, up to 100 characters",
     "make_secrets": "true to have missing secrets made and kept under VAR_DIR, else false",
 }
 

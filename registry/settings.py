@@ -29,6 +29,8 @@ VAR_DIR = ENVIRONMENT.var
 PSEUDONYM_KEY = ENVIRONMENT.pseudonym_key
 PORT = ENVIRONMENT.port
 JOB_LEASE_SECONDS = ENVIRONMENT.job_lease_seconds
+METRICS_TOKEN = ENVIRONMENT.metrics_token
+INSTALLATION_NAME = ENVIRONMENT.installation_name
 
 SECRET_KEY = ENVIRONMENT.secret_key
 DEBUG = ENVIRONMENT.debug
@@ -52,6 +54,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "registry.access_log.AccessLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -222,6 +225,11 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 # Each expires before the next comes, so that no backlog builds up while no worker runs.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "show that scheduler and worker are alive": {
+        "task": "registry.show_life",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "take up waiting and abandoned jobs": {
         "task": "exports.sweep_jobs",
         "schedule": 5.0,
@@ -244,12 +252,15 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
 }
 
-# Logs go to stderr and name records, never values: no request body, no query string, no SQL.
+# Logs go to stderr and name records, never values: no request body, no query string, no address, no SQL.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"json": {"()": "registry.logs.JsonLines"}, "line": {"()": "registry.logs.Lines"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": ENVIRONMENT.log_format}},
     "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
-    "loggers": {"django": {"handlers": [], "level": ENVIRONMENT.log_level, "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "level": ENVIRONMENT.log_level, "propagate": True},
+        "django.request": {"level": "ERROR"},  # every request has its line (registry.access), refused ones too
+    },
 }

@@ -44,6 +44,17 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Heartbeat',
+            fields=[
+                ('kind', models.CharField(choices=[('scheduler', 'Scheduler'), ('worker', 'Worker')], max_length=20, primary_key=True, serialize=False)),
+                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+            ],
+            options={
+                'default_permissions': (),
+                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['scheduler', 'worker'])), name='heartbeat_kind_is_known')],
+            },
+        ),
+        migrations.CreateModel(
             name='HistoryChain',
             fields=[
                 ('chain', models.TextField(primary_key=True, serialize=False)),
