@@ -19,7 +19,7 @@ from crf import storage
 from crf.charts import Known, known_patients, new_patient
 from crf.checks import Finding, hard_findings, reads_of, required_but_blank, soft_findings
 from crf.constraint_problems import NOT_UNIQUE, finding_of
-from crf.forms import Form, Status, all_forms
+from crf.forms import Form, Status, all_forms, blank_values
 from crf.reading import Problem, Submission
 from crf.refusals import Refused
 from crf.storage import Entry
@@ -105,7 +105,7 @@ class Batch:
         self.refused_patients.add(submission.values.get("record_id"))
         status = submission.status or Status.INCOMPLETE
         form = submission.form
-        row = {**{name: submission.values.get(name) for name in form.variables()}, "instance": 1}
+        row = {**blank_values(form), **submission.values, "instance": 1}
         unread = [Finding(*unread) for unread in submission.unread]
         missing = _reasons(submission)
         chart: dict[str, list[dict[str, Any]]] = {name: [] for name in reads_of(form)}
@@ -147,8 +147,13 @@ class Batch:
         named = {s.record_id for s in self.submissions if s.form.repeating and s.record_id not in self.patients}
         record_ids = [record_id for record_id in named if record_id and RECORD_ID.fullmatch(record_id)]
         if record_ids:
-            readable = self.by.sites_with(Right.READ)
-            self.patients |= known_patients(record_ids, forms=self.forms, sites=readable, hold=True)
+            self.patients |= known_patients(
+                record_ids,
+                forms=self.forms,
+                sites=self.by.sites_with(Right.READ),
+                hold=True,
+                every_number=any(submission.instance is not None for submission in self.submissions),
+            )
 
     # Checks
 
@@ -174,7 +179,7 @@ class Batch:
             message = _("The patient is at %(site)s. Leave the site out, or check the identifier.")
             findings.append(Finding("site", "record_id_of_site", message % {"site": known.site}))
         instance = _instance(submission, known, findings)
-        values = {name: submission.values.get(name) for name in form.variables()}
+        values = blank_values(form) | submission.values
         missing = _reasons(submission)
         row = {**values, "instance": instance}
         status = submission.status or Status.INCOMPLETE

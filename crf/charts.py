@@ -23,7 +23,10 @@ Reads = Mapping[str, tuple[str, ...]]
 
 @dataclass(slots=True)
 class Known:
-    """One patient: the site, the rows that checks read by form name, and the instance numbers taken by form."""
+    """One patient: the site, the rows that checks read by form name, and the instance numbers taken by form.
+
+    `taken` is every number in use, or the highest alone, as the question was.
+    """
 
     site: str
     chart: dict[str, list[dict[str, Any]]]
@@ -41,15 +44,21 @@ def reads_of_forms(forms: tuple[type[Form], ...]) -> Reads:
 
 
 def known_patients(
-    record_ids: Iterable[str], *, forms: Collection[type[Form]], sites: Collection[str], hold: bool
+    record_ids: Iterable[str],
+    *,
+    forms: Collection[type[Form]],
+    sites: Collection[str],
+    hold: bool,
+    every_number: bool = False,
 ) -> dict[str, Known]:
     """Return those of the patients that are at one of `sites`, with what entries of `forms` are judged by.
 
     `hold` keeps other writers of these patients waiting until the transaction ends. The patients are taken in the
     order of the record id, so that two calls with the same patients never wait for each other in a circle.
+    With `every_number` all instance numbers in use are there, else the highest, which the next one follows.
     """
     ordered = tuple(form for form in all_forms() if form in forms)
-    statements = _statements(ordered, hold=hold)
+    statements = _statements(ordered, hold=hold, every_number=every_number)
     wanted = ",".join(sorted(set(record_ids)))
     parameters = [wanted, ",".join(sites), *[wanted] * (len(statements) - 1)]
     reads = reads_of_forms(ordered)
@@ -60,9 +69,9 @@ def known_patients(
             _add_rows(known, name, reads[name], cursor.fetchall())
         for form in (form for form in ordered if form.repeating):
             cursor.nextset()
-            for record_id, instances in cursor.fetchall():
-                if record_id in known:
-                    known[record_id].taken[form] = set(instances)
+            for record_id, numbers in cursor.fetchall():
+                if record_id in known and numbers is not None:
+                    known[record_id].taken[form] = set(numbers) if every_number else {numbers}
     return known
 
 
@@ -71,28 +80,41 @@ def new_patient(site: str, *, forms: Collection[type[Form]]) -> Known:
     return Known(site=site, chart={name: [] for name in reads_of_forms(tuple(forms))})
 
 
+WANTED = "unnest(string_to_array(%s, ',')) AS wanted (record_id)"
+"""The patients asked for, in the order in which they are asked for. What is wanted of each is looked up by the key of
+its table (OFFSET 0 keeps the planner from joining whole tables): no slower when the tables have grown."""
+
+
 @cache
-def _statements(forms: tuple[type[Form], ...], *, hold: bool) -> list[str]:
+def _statements(forms: tuple[type[Form], ...], *, hold: bool, every_number: bool) -> list[str]:
     """Return the statements of the question: the patients, the rows of each form that is read, the numbers taken."""
-    reads, patient = reads_of_forms(forms), patient_form()
-    columns = _columns(("site_id", *_patient_variables(reads)))
-    held = " FOR NO KEY UPDATE" if hold else ""
-    statements = [
-        f"SELECT record_id, {columns} FROM {table_of(patient).quoted}"  # noqa: S608 -- identifiers of the declaration
-        " WHERE record_id = ANY(string_to_array(%s, ',')) AND site_id = ANY(string_to_array(%s, ','))"
-        f" AND deleted_at IS NULL ORDER BY record_id{held}"
+    reads = reads_of_forms(forms)
+    return [
+        _statement_of_patients(_patient_variables(reads), hold=hold),
+        *(_statement_of_rows(forms_by_name()[name], reads[name]) for name in _other_forms(reads)),
+        *(_statement_of_numbers(form, every=every_number) for form in forms if form.repeating),
     ]
-    for name in _other_forms(reads):
-        statements.append(
-            f"SELECT record_id, {_columns(('instance', *reads[name]))} FROM {table_of(forms_by_name()[name]).quoted}"  # noqa: S608 -- identifiers of the declaration
-            " WHERE record_id = ANY(string_to_array(%s, ',')) AND deleted_at IS NULL"
-        )
-    for form in (form for form in forms if form.repeating):
-        statements.append(
-            f"SELECT record_id, array_agg(instance) FROM {table_of(form).quoted}"  # noqa: S608 -- identifiers of the declaration
-            " WHERE record_id = ANY(string_to_array(%s, ',')) GROUP BY record_id"
-        )
-    return statements
+
+
+def _statement_of_patients(variables: Iterable[str], *, hold: bool) -> str:
+    of_one = (
+        f"SELECT * FROM {table_of(patient_form()).quoted} WHERE record_id = wanted.record_id AND deleted_at IS NULL"  # noqa: S608 -- identifiers of the declaration
+    )
+    readable = f"{of_one} AND site_id = ANY(string_to_array(%s, ',')) OFFSET 0{' FOR NO KEY UPDATE' if hold else ''}"
+    columns = _columns(("site_id", *variables))
+    return f"SELECT of_one.record_id, {columns} FROM {WANTED} CROSS JOIN LATERAL ({readable}) of_one"  # noqa: S608 -- identifiers of the declaration
+
+
+def _statement_of_rows(form: type[Form], variables: Iterable[str]) -> str:
+    of_one = f"SELECT * FROM {table_of(form).quoted} WHERE record_id = wanted.record_id AND deleted_at IS NULL OFFSET 0"  # noqa: S608 -- identifiers of the declaration
+    columns = _columns(("instance", *variables))
+    return f"SELECT of_one.record_id, {columns} FROM {WANTED} CROSS JOIN LATERAL ({of_one}) of_one"  # noqa: S608 -- identifiers of the declaration
+
+
+def _statement_of_numbers(form: type[Form], *, every: bool) -> str:
+    numbers = "array_agg(instance)" if every else "max(instance)"
+    of_one = f"SELECT {numbers} FROM {table_of(form).quoted} WHERE record_id = wanted.record_id"  # noqa: S608 -- identifiers of the declaration
+    return f"SELECT record_id, ({of_one}) FROM {WANTED}"  # noqa: S608 -- identifiers of the declaration
 
 
 def _columns(names: Iterable[str]) -> str:

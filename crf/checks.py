@@ -5,10 +5,10 @@ coordinator what to do, and a pure function over plain values. Checks that every
 declarations of its variables. No database, no clock: `today` is passed in.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -53,9 +53,10 @@ def hard_findings(
 ) -> Iterator[Finding]:
     """Yield what must be mended before the entry can be saved; the first finding at a variable is the one to show."""
     hidden = _hidden(form, row)
-    yield from _missing_reasons(form, row, missing, hidden)
-    for name in branching(form):
-        if name in hidden and row[name] is not None:
+    if missing:
+        yield from _missing_reasons(form, row, missing, hidden)
+    for name in hidden:
+        if row[name] is not None:
             yield Finding(name, "hidden_field", _not_asked_for(form, name))
     for name in _dates_up_to_today(form):
         if _is_after(row[name], today):
@@ -79,7 +80,7 @@ def soft_findings(form: type[Form], row: Row, *, chart: Chart) -> list[Finding]:
 
 
 def required_but_blank(
-    form: type[Form], row: Row, *, missing: Mapping[str, str], hidden: set[str] | None = None
+    form: type[Form], row: Row, *, missing: Mapping[str, str], hidden: Collection[str] | None = None
 ) -> list[str]:
     """Return the required variables that are shown and have neither a value nor a missing-value reason."""
     blank = [name for name in _required_of(form) if row[name] is None and name not in missing]
@@ -105,10 +106,16 @@ def _required_of(form: type[Form]) -> tuple[str, ...]:
     return tuple(name for name, variable in form.variables().items() if variable.required)
 
 
-def _hidden(form: type[Form], row: Row) -> set[str]:
-    """Return the variables that the branching logic does not show."""
-    texts = _texts(form, row)
-    return {name for name, logic in branching(form).items() if not logic.holds(texts)}
+def _hidden(form: type[Form], row: Row) -> tuple[str, ...]:
+    """Return the variables that the branching logic does not show, in the order of their declaration."""
+    return _hidden_by(form, tuple([text(row[name]) for name, text in _asked_by_logic(form)]))
+
+
+@lru_cache(maxsize=10_000)
+def _hidden_by(form: type[Form], answers: tuple[str | tuple[str, ...], ...]) -> tuple[str, ...]:
+    """Return what the branching logic does not show after these answers: few differ, so that few are worked out."""
+    texts: Texts = dict(zip((name for name, _text in _asked_by_logic(form)), answers, strict=True))
+    return tuple(name for name, logic in branching(form).items() if not logic.holds(texts))
 
 
 @cache
@@ -123,19 +130,19 @@ def _dates_up_to_today(form: type[Form]) -> tuple[str, ...]:
 
 
 @cache
-def _asked_by_logic(form: type[Form]) -> tuple[tuple[str, Variable], ...]:
+def _asked_by_logic(form: type[Form]) -> tuple[tuple[str, Callable[[Any], str | tuple[str, ...]]], ...]:
+    """Return the variables that the branching logic of `form` reads, and how their values read there."""
     asked = {name for logic in branching(form).values() for name in logic.variables}
-    return tuple((name, form.variables()[name]) for name in sorted(asked))
+    return tuple((name, _text_in_logic(form.variables()[name])) for name in sorted(asked))
 
 
-def _texts(form: type[Form], row: Row) -> Texts:
-    return {
-        name: tuple(row[name] or ()) if variable.field_type == "checkbox" else variable.to_text(row[name])
-        for name, variable in _asked_by_logic(form)
-    }
+def _text_in_logic(variable: Variable) -> Callable[[Any], str | tuple[str, ...]]:
+    return variable.to_text if variable.field_type != "checkbox" else lambda codes: tuple(codes or ())
 
 
-def _missing_reasons(form: type[Form], row: Row, missing: Mapping[str, str], hidden: set[str]) -> Iterator[Finding]:
+def _missing_reasons(
+    form: type[Form], row: Row, missing: Mapping[str, str], hidden: Collection[str]
+) -> Iterator[Finding]:
     for name, reason in missing.items():
         label = form.variables()[name].label
         if reason not in MissingReason.values:

@@ -154,7 +154,8 @@ class TextField(Variable, models.TextField[Any, Any]):
         if len(value) > self.max_characters:
             message = _("%(label)s has %(n)d characters. Shorten it to %(max)d at most.")
             raise Unreadable("too_long", message % {"label": self.label, "n": len(value), "max": self.max_characters})
-        if self.forbidden.search(value) or SURROGATE.search(value):
+        # What is printable holds neither; to ask that first is quick.
+        if not value.isprintable() and (self.forbidden.search(value) or SURROGATE.search(value)):
             message = _("%(label)s holds characters that cannot be printed. Remove them or type the text again.")
             raise Unreadable("unprintable", message % {"label": self.label})
         return value
@@ -196,12 +197,15 @@ class ChoiceField(Variable, models.TextField[Any, Any]):
 
     def read(self, value: Any) -> str:
         """Return the code; a whole number stands for the code that is spelled like it."""
-        code = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        if not isinstance(code, str):
-            raise self.wrong_type(_("one code in quotes"))
+        code = value if isinstance(value, str) else self._spelled(value)
         if code not in self.codes:
             raise unknown_code(self)
         return code
+
+    def _spelled(self, value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.wrong_type(_("one code in quotes"))
+        return str(value)
 
     def json_schema(self) -> dict[str, Any]:
         """Return the codes as an enumeration."""
@@ -238,14 +242,19 @@ class CheckboxField(Variable, ArrayField[Any, Any]):
 
     def read(self, value: Any) -> list[str] | None:
         """Return the codes in the order of the dictionary, None for an empty list."""
+        if isinstance(value, list) and len(value) <= len(self.codes):
+            chosen = [code for code in self.codes if code in value]
+            if len(chosen) == len(value):  # then each is a code, and named once
+                return chosen or None
+        raise self._refusal(value)
+
+    def _refusal(self, value: Any) -> Unreadable:
         if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
-            raise self.wrong_type(_("a list of codes in quotes"))
+            return self.wrong_type(_("a list of codes in quotes"))
         if not self.codes.keys() >= set(value):
-            raise unknown_code(self)
-        if len(set(value)) < len(value):
-            message = _("%(label)s names a code twice. Name each once.")
-            raise Unreadable("repeated_code", message % {"label": self.label})
-        return [code for code in self.codes if code in value] or None
+            return unknown_code(self)
+        message = _("%(label)s names a code twice. Name each once.")
+        return Unreadable("repeated_code", message % {"label": self.label})
 
     def parse(self, text: str) -> list[str] | None:
         """Return the codes joined by "|" in `text`."""

@@ -195,6 +195,12 @@ def _variables(form: type[Form]) -> Mapping[str, Variable]:
 
 
 @cache
+def blank_values(form: type[Form]) -> dict[str, Any]:
+    """Return an entry of `form` without a value: None for each variable. To be copied, not to be changed."""
+    return dict.fromkeys(form.variables())
+
+
+@cache
 def all_forms() -> tuple[type[Form], ...]:
     """Return every form of every installed app, the patient form first."""
     forms = [model for model in apps.get_models() if issubclass(model, Form)]

@@ -1,9 +1,8 @@
-"""REDCap's expression language, as far as branching logic needs it: a parser, never `eval`.
+"""Branching logic: the conditions under which a variable is asked for, over the values of one entry.
 
-    expression := and-term ("or" and-term)*
-    and-term   := comparison ("and" comparison)*
-    comparison := "(" expression ")" | operand ("=" | "<>" | "!=" | "<" | "<=" | ">" | ">=") operand
-    operand    := "[variable]" | "[variable(code)]" | 'text' | "text" | number
+The part of REDCap's expression language that compares variables, texts and numbers, joined by "and" and "or":
+
+    [sex] = 'F' and ([cle_subtype(other)] = '1' or [age] >= 50)
 
 A blank value equals the empty text; `[variable(code)]` is '1' when the checkbox holds the code, else '0'.
 Source: docs/data-dictionary.csv, "Branching Logic", and REDCap's own syntax.
@@ -15,23 +14,32 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-MAX_LENGTH = 10_000
-MAX_DEPTH = 50
+from django.utils.translation import gettext as _
+
+from crf.expressions import (
+    MAX_DEPTH,
+    MAX_LENGTH,
+    AllOf,
+    AnyOf,
+    Comparison,
+    ExpressionError,
+    Negative,
+    Node,
+    Number,
+    Text,
+    Variable,
+    read_expression,
+    walk,
+)
+from crf.expressions import ExpressionError as LogicError
+
+__all__ = ["MAX_DEPTH", "MAX_LENGTH", "Logic", "LogicError", "Texts", "parse"]
 
 Texts = Mapping[str, str | tuple[str, ...]]
 """The values an expression reads: the text of each variable, a tuple of codes for a checkbox, absent when blank."""
 
-TOKEN = re.compile(
-    r"\s*(?:(?P<variable>\[[a-z][a-z0-9_]*(?:\([A-Za-z0-9_.-]+\))?\])|(?P<text>'[^']*'|\"[^\"]*\")"
-    r"|(?P<number>-?\d+(?:\.\d+)?)|(?P<sign><>|!=|<=|>=|=|<|>)|(?P<word>and|or)\b|(?P<bracket>[()]))",
-    re.ASCII,
-)
 NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
 """What counts as a number in a comparison: neither NaN nor 1_000, nor any other text that Decimal would take."""
-
-
-class LogicError(ValueError):
-    """An expression that cannot be read; the message says where."""
 
 
 @dataclass(frozen=True)
@@ -45,92 +53,54 @@ class Logic:
 
 @lru_cache(maxsize=1000)
 def parse(text: str) -> Logic:
-    """Return the expression `text`; raise LogicError when it is not one."""
-    if len(text) > MAX_LENGTH:
-        raise LogicError(f"The expression is longer than {MAX_LENGTH} characters.")
-    parser = _Parser(_tokens(text))
-    holds = parser.expression()
-    parser.expect_end()
-    return Logic(text=text, variables=frozenset(parser.variables), holds=holds)
+    """Return the expression `text`; raise LogicError when it is not one, or does more than branching logic may."""
+    tree = read_expression(text)
+    variables = frozenset(node.name for _depth, node in walk(tree) if isinstance(node, Variable))
+    return Logic(text=text, variables=variables, holds=_condition(tree))
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
-    tokens: list[tuple[str, str]] = []
-    position, end = 0, len(text.rstrip())
-    while position < end:
-        match = TOKEN.match(text, position)
-        if match is None:
-            raise LogicError(f"Cannot read the expression at {text[position : position + 20]!r}.")
-        kind = match.lastgroup or ""
-        tokens.append((kind, match.group(kind)))
-        position = match.end()
-    return tokens
+def _condition(node: Node) -> Callable[[Texts], bool]:
+    match node:
+        case AnyOf():
+            any_of = [_condition(term) for term in node.terms]
+            return lambda row: any(term(row) for term in any_of)
+        case AllOf():
+            all_of = [_condition(term) for term in node.terms]
+            return lambda row: all(term(row) for term in all_of)
+        case Comparison() if node.sign in COMPARISONS:
+            left, right, compare = _operand(node.left), _operand(node.right), COMPARISONS[node.sign]
+            return lambda row: compare(left(row), right(row))
+    raise _not_here(node, _("Expected a comparison such as [sex] = 'F' at character %(at)d."))
 
 
-class _Parser:
-    """Recursive descent over the tokens; depth is bounded, so a hostile text costs no more than its length."""
+def _operand(node: Node) -> Callable[[Texts], str]:
+    match node:
+        case Text():
+            return _constant(node.text)
+        case Number():
+            return _constant(node.digits)
+        case Negative(value=Number() as number):
+            return _constant(f"-{number.digits}")
+        case Variable(instance=""):
+            return _variable(node)
+    raise _not_here(
+        node, _("Expected a variable in square brackets, a text in quotes or a number at character %(at)d.")
+    )
 
-    def __init__(self, tokens: list[tuple[str, str]]) -> None:
-        self.tokens, self.position, self.depth = tokens, 0, 0
-        self.variables: set[str] = set()
 
-    def expression(self) -> Callable[[Texts], bool]:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise LogicError(f"The expression has more than {MAX_DEPTH} brackets in one another.")
-        terms = [self._all_of()]
-        while self._take("word", "or"):
-            terms.append(self._all_of())
-        self.depth -= 1
-        return terms[0] if len(terms) == 1 else lambda row: any(term(row) for term in terms)
+def _constant(value: str) -> Callable[[Texts], str]:
+    return lambda _row: value
 
-    def expect_end(self) -> None:
-        if self.position < len(self.tokens):
-            raise LogicError(f"Did not expect {self.tokens[self.position][1]!r}.")
 
-    def _all_of(self) -> Callable[[Texts], bool]:
-        terms = [self._comparison()]
-        while self._take("word", "and"):
-            terms.append(self._comparison())
-        return terms[0] if len(terms) == 1 else lambda row: all(term(row) for term in terms)
+def _variable(node: Variable) -> Callable[[Texts], str]:
+    name, code = node.name, node.code
+    if code:
+        return lambda row: "1" if code in row.get(name, ()) else "0"
+    return lambda row: _as_text(row.get(name, ""))
 
-    def _comparison(self) -> Callable[[Texts], bool]:
-        if self._take("bracket", "("):
-            inner = self.expression()
-            if not self._take("bracket", ")"):
-                raise LogicError("A bracket is not closed.")
-            return inner
-        left = self._operand()
-        sign = self._take("sign")
-        if sign is None:
-            raise LogicError("Expected a comparison such as [sex] = 'F'.")
-        right, compare = self._operand(), COMPARISONS[sign]
-        return lambda row: compare(left(row), right(row))
 
-    def _operand(self) -> Callable[[Texts], str]:
-        if variable := self._take("variable"):
-            return self._variable(variable)
-        literal = self._take("text") or self._take("number")
-        if literal is None:
-            raise LogicError("Expected a variable in square brackets, a text in quotes or a number.")
-        value = literal[1:-1] if literal[0] in "'\"" else literal
-        return lambda row: value
-
-    def _variable(self, token: str) -> Callable[[Texts], str]:
-        name, _, code = token[1:-1].partition("(")
-        self.variables.add(name)
-        if code:
-            wanted = code[:-1]
-            return lambda row: "1" if wanted in row.get(name, ()) else "0"
-        return lambda row: _as_text(row.get(name, ""))
-
-    def _take(self, kind: str, value: str | None = None) -> str | None:
-        if self.position < len(self.tokens):
-            found_kind, found = self.tokens[self.position]
-            if found_kind == kind and value in (None, found):
-                self.position += 1
-                return found
-        return None
+def _not_here(node: Node, message: str) -> ExpressionError:
+    return ExpressionError("syntax", node.at, message % {"at": node.at + 1})
 
 
 def _as_text(value: str | tuple[str, ...]) -> str:

@@ -4,8 +4,9 @@ Two ways of writing a value lead here: JSON (REST), with its types, and text cel
 Python values and the same error codes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -60,17 +61,23 @@ def read_json(form: type[Form], body: Mapping[str, Any], *, creating: bool) -> S
     A patient form that is created takes its `record_id` and `site` from it; later they are fixed.
     """
     submission = Submission(form=form)
-    variables, values = form.variables(), submission.values
+    readers, values = _readers(form, creating=creating), submission.values
     for name, value in body.items():
-        variable = variables.get(name)
-        if variable is None or (name == "record_id" and not creating):
+        read = readers.get(name)
+        if read is None:
             _read_beside(submission, name, value, takes_site=creating and not form.repeating)
             continue
         try:
-            values[name] = None if value is None else variable.read(value)
+            values[name] = None if value is None else read(value)
         except Unreadable as unreadable:
             submission.refuse(name, unreadable.code, unreadable.message)
     return submission
+
+
+@cache
+def _readers(form: type[Form], *, creating: bool) -> Mapping[str, Callable[[Any], Any]]:
+    """Return how the variables that may be sent are read from JSON, by name."""
+    return {name: kind.read for name, kind in form.variables().items() if creating or name != "record_id"}
 
 
 def read_cells(form: type[Form], cells: Mapping[str, str]) -> Submission:

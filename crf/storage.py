@@ -5,16 +5,17 @@ check nothing.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
+from itertools import repeat
 from typing import Any
 
 import msgspec
 from django.db import connection
 
-from crf.fields import PartialDateField
+from crf.fields import PartialDateField, Variable
 from crf.forms import Form, Status
 from crf.partial_dates import PartialDate
 from registry.database import execute
@@ -58,6 +59,8 @@ class Table:
     name: str
     variables: tuple[str, ...]
     partial_dates: tuple[str, ...]
+    writers: Mapping[str, Callable[[Any], Any]]
+    """How values are written that do not go to their column as they are, by variable."""
 
     @property
     def quoted(self) -> str:
@@ -74,7 +77,8 @@ def table_of(form: type[Form]) -> Table:
     """Return the SQL of `form`."""
     variables = tuple(name for name in form.variables() if name not in BESIDE)
     partial = tuple(name for name, kind in form.variables().items() if isinstance(kind, PartialDateField))
-    return Table(form=form, name=form._meta.db_table, variables=variables, partial_dates=partial)
+    writers = {name: kind.stored for name, kind in form.variables().items() if type(kind).stored is not Variable.stored}
+    return Table(form=form, name=form._meta.db_table, variables=variables, partial_dates=partial, writers=writers)
 
 
 def entry_of(form: type[Form], row: Sequence[Any]) -> Entry:
@@ -114,15 +118,10 @@ def insert_entries(form: type[Form], entries: Sequence[Entry], *, beside: Mappin
     table = table_of(form)
     names = (*BESIDE, "created_at", *beside, *table.variables)
     columns = ", ".join(connection.ops.quote_name(name) for name in names)
-    rows = [
-        (*_beside(entry), *further, *_stored(entry, table.variables))
-        for entry, further in zip(
-            entries, zip(*beside.values(), strict=True) if beside else _nothing(entries), strict=True
-        )
-    ]
-    entries_were_saved(form.form_name(), number=len(rows))
-    if len(rows) == 1:
-        execute(f"INSERT INTO {table.quoted} ({columns}) VALUES ({', '.join(['%s'] * len(names))})", rows[0])  # noqa: S608 -- identifiers of the declaration
+    entries_were_saved(form.form_name(), number=len(entries))
+    rows = _rows(entries, beside=beside)
+    if len(entries) == 1:
+        execute(f"INSERT INTO {table.quoted} ({columns}) VALUES ({', '.join(['%s'] * len(names))})", next(rows))  # noqa: S608 -- identifiers of the declaration
         return
     # Several come as one JSON text: COPY is closed to a role that row-level security holds for.
     records = msgspec.json.encode([dict(zip(names, row, strict=True)) for row in rows]).decode()
@@ -154,9 +153,16 @@ def update_entry(entry: Entry, *, changed: Collection[str]) -> None:
     entries_were_saved(entry.form.form_name(), number=1)
 
 
+def _rows(entries: Sequence[Entry], *, beside: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of new entries, in the order of their columns."""
+    further = zip(*beside.values(), strict=True) if beside else repeat((), len(entries))
+    for entry, more in zip(entries, further, strict=True):
+        yield (*_beside(entry), *more, *_stored(entry, table_of(entry.form).variables))
+
+
 def _beside(entry: Entry) -> tuple[Any, ...]:
     """Return the values of `BESIDE`, and the time of creation, which is that of the first version."""
-    saved_at = entry.updated_at.isoformat()
+    saved_at = _moment(entry.updated_at)
     return (
         entry.record_id,
         entry.site,
@@ -170,14 +176,19 @@ def _beside(entry: Entry) -> tuple[Any, ...]:
     )
 
 
-def _nothing(entries: Sequence[Entry]) -> Iterable[tuple[()]]:
-    return [()] * len(entries)
+@lru_cache(maxsize=1)
+def _moment(moment: datetime) -> str:
+    """Return a moment as text; the entries of one call share theirs."""
+    return moment.isoformat()
 
 
 def _stored(entry: Entry, variables: Iterable[str]) -> list[Any]:
     """Return the values of an entry as they go to the columns of `variables`."""
-    kinds, values = entry.form.variables(), entry.values
-    return [None if (value := values[name]) is None else kinds[name].stored(value) for name in variables]
+    writers, values = table_of(entry.form).writers, entry.values
+    return [
+        write(value) if (value := values[name]) is not None and (write := writers.get(name)) else value
+        for name in variables
+    ]
 
 
 def read_partial_dates(row: dict[str, Any], names: Iterable[str]) -> None:

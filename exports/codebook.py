@@ -7,8 +7,8 @@ from typing import Any
 from crf.fields import TODAY, Variable
 from crf.forms import Form, MissingReason, Status, forms_by_name
 from exports.cuts import Cut
-from exports.datasets import withheld_variables
 from exports.endpoints.definitions import OUTCOMES
+from exports.withheld import withheld_variables
 from exports.writers.workbook import Column, Kind, Row, Sheet
 
 COLUMNS = (

@@ -21,18 +21,26 @@ class Privacy(StrEnum):
     DEIDENTIFIED = "deidentified"
 
 
+EXPORTING = (Right.EXPORT_WITH_IDENTIFIERS, Right.EXPORT_POOLED_DEIDENTIFIED, Right.EXPORT_POOLED_WITH_IDENTIFIERS)
+"""The rights that each allow some cut."""
+
+
 class CutNotAllowed(PermissionError):
     """The caller may not have this cut; the message says which they may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """The forms (instrument names) and sites (codes) of a cut, its privacy level, and whether codes have labels."""
+    """The forms (instrument names) and sites (codes) of a cut, its privacy level, and whether codes have labels.
+
+    `filter` is in the expression language of docs/redcap-filters.md; None leaves nothing out.
+    """
 
     forms: tuple[str, ...]
     sites: tuple[str, ...]
     privacy: Privacy
     labels: bool = True
+    filter: str | None = None
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> Self:
@@ -42,6 +50,7 @@ class Cut:
             sites=tuple(parameters["sites"]),
             privacy=Privacy(parameters["privacy"]),
             labels=parameters["labels"],
+            filter=parameters["filter"],
         )
 
     def parameters(self) -> dict[str, Any]:
@@ -81,8 +90,4 @@ def authorise_cut(caller: Caller, cut: Cut) -> None:
 
 def exportable_sites(caller: Caller) -> frozenset[str]:
     """Return the sites that some export of the caller may cover."""
-    return (
-        caller.sites_with(Right.EXPORT_WITH_IDENTIFIERS)
-        | caller.sites_with(Right.EXPORT_POOLED_DEIDENTIFIED)
-        | caller.sites_with(Right.EXPORT_POOLED_WITH_IDENTIFIERS)
-    )
+    return frozenset().union(*(caller.sites_with(right) for right in EXPORTING))

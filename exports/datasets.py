@@ -7,63 +7,29 @@ reading takes and whoever writes meanwhile, and memory does not grow with the ro
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from typing import Any
 
 from django.db import connection, transaction
 
-from crf.fields import CheckboxField, DateField, PartialDateField, TextField, Variable, YesNoField
+from crf.fields import CheckboxField, DateField, PartialDateField, Variable, YesNoField
 from crf.forms import Form, Status, forms_by_name
 from crf.partial_dates import PartialDate
 from crf.storage import table_of
 from exports.cuts import Cut, Privacy
+from exports.filtering import rows_kept
 from exports.pseudonyms import pseudonyms
+from exports.withheld import shown_variables, withheld_variables
 from exports.writers.workbook import Column, Kind, Row
 from registry.acting import Door, begin_acting
 from registry.rights import Caller
 
 ROWS_AT_A_TIME = 500
-KEYS = ("site", "record_id")
 STATUS_NAMES = {int(status): str(status.label) for status in Status}
-
-IS_IDENTIFIER = "marked as identifier in the data dictionary"
-IS_FREE_TEXT = "free text, which may name a person"
 
 Convert = Callable[[Any], Any]
 _CellOf = tuple[int, Convert | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Withheld:
-    """A variable that the privacy level keeps out of a cut, and why."""
-
-    form: str
-    variable: str
-    reason: str
-
-
-def withheld_variables(form: type[Form], *, privacy: Privacy) -> list[Withheld]:
-    """Return the variables of a form that are left out at this level of privacy."""
-    if privacy is Privacy.FULL:
-        return []
-    reasons = {name: _why_withheld(name, variable) for name, variable in form.variables().items()}
-    return [Withheld(form.form_name(), name, reason) for name, reason in reasons.items() if reason]
-
-
-def _why_withheld(name: str, variable: Variable) -> str:
-    if variable.identifier:
-        return IS_IDENTIFIER
-    # Whatever is typed by hand, in one line as well as in many; codes, numbers and dates are classes of their own.
-    return IS_FREE_TEXT if isinstance(variable, TextField) and name not in KEYS else ""
-
-
-def shown_variables(form: type[Form], *, privacy: Privacy) -> dict[str, Variable]:
-    """Return the variables of a form that have a column of their own at this level of privacy, in their order."""
-    left_out = {withheld.variable for withheld in withheld_variables(form, privacy=privacy)}
-    variables = form.variables().items()
-    return {name: variable for name, variable in variables if name not in left_out and name not in KEYS}
 
 
 def columns_of(form: type[Form], *, cut: Cut) -> list[Column]:
@@ -116,8 +82,10 @@ def counted_rows(cut: Cut) -> dict[str, int]:
     counts = {}
     with connection.cursor() as cursor:
         for name in cut.forms:
-            sql = f"SELECT count(*) FROM {table_of(forms_by_name()[name]).quoted} WHERE {_OF_THE_CUT}"  # noqa: S608 -- identifiers of the declaration
-            cursor.execute(sql, [list(cut.sites)])
+            form = forms_by_name()[name]
+            kept, parameters = rows_kept(form, cut)
+            sql = f"SELECT count(*) FROM {table_of(form).quoted} WHERE {kept}"  # noqa: S608 -- identifiers of the declaration
+            cursor.execute(sql, parameters)
             counts[name] = cursor.fetchone()[0]
     return counts
 
@@ -130,8 +98,9 @@ def rows_of(form: type[Form], *, cut: Cut) -> Iterator[Row]:
     plan = _plan(form, cut.privacy, cut.labels)
     disguise = _disguise(form) if cut.privacy is Privacy.DEIDENTIFIED else None
     order, salt = record_order(cut.privacy)
-    sql = f"{_select(form, cut.privacy)} ORDER BY site_id, {order}, instance"
-    for row in stream(sql, [list(cut.sites), *salt]):
+    kept, parameters = rows_kept(form, cut)
+    sql = f"{_select(form, cut.privacy)} WHERE {kept} ORDER BY site_id, {order}, instance"
+    for row in stream(sql, [*parameters, *salt]):
         source = disguise(row) if disguise else row
         yield [source[index] if convert is None else convert(source[index]) for index, convert in plan]
 
@@ -154,7 +123,6 @@ def stream(sql: str, parameters: Sequence[Any]) -> Iterator[Sequence[Any]]:
             yield from rows
 
 
-_OF_THE_CUT = "deleted_at IS NULL AND site_id = ANY(%s)"
 _BESIDE = ("site_id", "record_id", "instance", "status", "NULLIF(missing, '{}')::text")
 _RECORD_ID, _MISSING = 1, 4
 
@@ -162,7 +130,7 @@ _RECORD_ID, _MISSING = 1, 4
 def _select(form: type[Form], privacy: Privacy) -> str:
     variables = [connection.ops.quote_name(name) for name in shown_variables(form, privacy=privacy)]
     columns = ", ".join((*_BESIDE, *variables))
-    return f"SELECT {columns} FROM {table_of(form).quoted} WHERE {_OF_THE_CUT}"  # noqa: S608 -- identifiers of the declaration
+    return f"SELECT {columns} FROM {table_of(form).quoted}"  # noqa: S608 -- identifiers of the declaration
 
 
 @cache

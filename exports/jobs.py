@@ -13,7 +13,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -33,9 +33,9 @@ from exports.models import Job, Kind, State
 from exports.models.job import OPEN
 from registry import tracing
 from registry.acting import Door, acting_as_the_system, the_system
-from registry.callers import caller_of
+from registry.callers import caller_of, narrowed
 from registry.celery import app
-from registry.rights import Caller, rights_of
+from registry.rights import Caller
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,14 @@ class Abandoned(Exception):
 
 
 class JobFailed(Exception):
-    """The job cannot be done, and trying again would not help; the message is for the person who asked."""
+    """The job cannot be done, and trying again would not help.
+
+    The message is for the person who asked; the code, stable, for programs.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +254,7 @@ def _attempt(job: Job) -> None:
         except Abandoned:
             logger.info("job %s is no longer ours, attempt %d stops", job.pk, job.attempts)
         except JobFailed as failure:
-            _fail(job, error=str(failure))
+            _fail(job, error=str(failure), code=failure.code)
         except Exception as error:  # whatever it was, the job must not stay as it is
             _log_without_values(job, error)
             _after_break(job, error)
@@ -261,7 +268,7 @@ def sweep(*, now: datetime) -> None:
     left = Job.objects.filter(Q(state=State.WAITING) | lapsed)
     with as_the_machine():
         for job in left.filter(attempts__gte=MAX_ATTEMPTS):
-            _fail(job, error=_gave_up(job))
+            _fail(job, error=_gave_up(job), code="gave_up")
         due = left.filter(attempts__lt=MAX_ATTEMPTS, rung_at__lt=now - RING_AGAIN_AFTER)
         unheard = list(due.order_by("created_at").values_list("pk", flat=True))
     for job_id in unheard:
@@ -283,13 +290,13 @@ def caller_behind(job: Job) -> Caller:
     now = database_time()
     caller = caller_of(job.requested_by_id, now=now)
     if caller is None:
-        raise JobFailed(_("The person who asked for this is no longer active."))
+        raise JobFailed(_("The person who asked for this is no longer active."), code="not_allowed")
     if job.token is None:
         return caller
     if job.token.revoked_at is not None or job.token.expires_at <= now:
-        raise JobFailed(_("The token that asked for this is no longer valid. Ask again with another one."))
-    rights = rights_of(caller.roles, sites=caller.sites, only_site=job.token.site_id)
-    return replace(caller, rights=rights, token_id=job.token.pk)
+        message = _("The token that asked for this is no longer valid. Ask again with another one.")
+        raise JobFailed(message, code="not_allowed")
+    return narrowed(caller, by=job.token)
 
 
 def _claim(job_id: UUID, *, now: datetime) -> Job | None:
@@ -328,9 +335,10 @@ def _finish(work: Work) -> None:
         Job.objects.filter(pk=work.job.pk).update(**{**work.fields, **ended, "progress": 100})
 
 
-def _fail(job: Job, *, error: str) -> None:
+def _fail(job: Job, *, error: str, code: str) -> None:
     """End the job, if it is still as it was when it was read."""
-    ended = {"state": State.FAILED, "error": error, "claim": None, "heartbeat_at": None, "finished_at": Now()}
+    why = {"error": error, "error_code": code}
+    ended = {"state": State.FAILED, **why, "claim": None, "heartbeat_at": None, "finished_at": Now()}
     with as_the_machine():
         Job.objects.filter(pk=job.pk, claim=job.claim, state__in=OPEN).update(**ended)
 
@@ -342,9 +350,10 @@ def _after_break(job: Job, error: Exception) -> None:
         connection.close()
     try:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            _fail(job, error=_("The server's disk is full. Tell whoever runs it, and ask again when there is room."))
+            message = _("The server's disk is full. Tell whoever runs it, and ask again when there is room.")
+            _fail(job, error=message, code="disk_full")
         elif job.attempts >= MAX_ATTEMPTS:
-            _fail(job, error=_gave_up(job))
+            _fail(job, error=_gave_up(job), code="gave_up")
         else:
             again = {"state": State.WAITING, "claim": None, "heartbeat_at": None, "rung_at": Now()}
             with as_the_machine():

@@ -7,8 +7,8 @@ from typing import Any
 
 from crf.forms import forms_by_name
 from exports.cuts import Cut, Privacy
-from exports.datasets import withheld_variables
 from exports.pseudonyms import OLDEST_AGE
+from exports.withheld import withheld_variables
 from exports.writers.workbook import Column, Kind, Row, Sheet, Written
 from registry import __version__
 
@@ -28,6 +28,10 @@ LEVELS: Mapping[Privacy, str] = {
     "moved by the same secret number of days (1-365); partial dates cut to the year after that; "
     f"ages above {OLDEST_AGE - 1} shown as {OLDEST_AGE}; patients of a site in an order of no meaning",
 }
+KEPT = (
+    "patients with a row for which the filter holds; of forms that the filter names, only rows for which it holds; the "
+    "sheet endpoints is about all patients of the sites"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,9 @@ def _of_the_cut(cut: Cut, origin: Origin) -> Iterator[Row]:
     yield _row("cut", "sites", ", ".join(cut.sites))
     yield _row("cut", "forms", ", ".join(cut.forms))
     yield _row("cut", "deleted entries", "left out")
+    yield _row("cut", "filter", cut.filter or "none")
+    if cut.filter:
+        yield _row("cut", "left in by the filter", KEPT)
     yield _row("cut", "privacy level", f"{cut.privacy}: {LEVELS[cut.privacy]}")
     yield _row("cut", "labels beside codes", "yes" if cut.labels else "no")
     as_of = origin.endpoints_as_of

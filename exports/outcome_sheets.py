@@ -13,6 +13,7 @@ from exports.datasets import record_order, stream
 from exports.endpoints.definitions import FIGURES
 from exports.endpoints.outcome import OUTCOME_NAMES, Outcome
 from exports.endpoints.store import is_stale
+from exports.filtering import patients_kept
 from exports.models import CohortOutcome
 from exports.pseudonyms import Pseudonyms, pseudonyms, shown_age
 from exports.writers.workbook import Column, Kind, Row, Sheet
@@ -110,8 +111,9 @@ def _kind(name: str) -> Kind:
 
 def counted_outcomes(cut: Cut) -> int:
     """Return of how many patients of the cut the outcomes are stored."""
+    kept, parameters = patients_kept(cut)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM exports_patientoutcome WHERE site_id = ANY(%s)", [list(cut.sites)])
+        cursor.execute(f"SELECT count(*) FROM exports_patientoutcome WHERE {kept}", parameters)  # noqa: S608 -- constants and identifiers
         count: int = cursor.fetchone()[0]
     return count
 
@@ -120,9 +122,10 @@ def outcome_rows(cut: Cut) -> Iterator[Row]:
     """Yield the stored outcomes of the patients of a cut, disguised where the level of privacy asks for it."""
     order, salt = record_order(cut.privacy)
     columns = "site_id, record_id, outcome, evidence"
-    sql = f"SELECT {columns} FROM exports_patientoutcome WHERE site_id = ANY(%s) ORDER BY site_id, {order}"  # noqa: S608 -- constants
+    kept, parameters = patients_kept(cut)
+    sql = f"SELECT {columns} FROM exports_patientoutcome WHERE {kept} ORDER BY site_id, {order}"  # noqa: S608 -- constants and identifiers
     secret = pseudonyms() if cut.privacy is Privacy.DEIDENTIFIED else None
-    for site, record_id, outcome, evidence in stream(sql, [list(cut.sites), *salt]):
+    for site, record_id, outcome, evidence in stream(sql, [*parameters, *salt]):
         values = _cells(json.loads(outcome))
         if secret:
             _disguise(values, record_id=record_id, secret=secret)

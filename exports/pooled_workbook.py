@@ -9,10 +9,12 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from crf.filters import FilterError
 from crf.forms import forms_by_name
 from exports.codebook import codebook
 from exports.cuts import Cut, CutNotAllowed, authorise_cut
 from exports.datasets import columns_of, counted_rows, rows_of, snapshot
+from exports.filtering import read_filter
 from exports.jobs import JobFailed, Work, runs
 from exports.manifest import SOFTWARE, Origin, manifest
 from exports.models import Kind
@@ -53,8 +55,12 @@ def _authorised(work: Work, cut: Cut) -> Caller:
     by = work.caller()
     try:
         authorise_cut(by, cut)
+        if cut.filter is not None:
+            read_filter(cut.filter, privacy=cut.privacy)  # the forms may have changed since it was asked for
     except CutNotAllowed as refusal:
-        raise JobFailed(str(refusal)) from refusal
+        raise JobFailed(str(refusal), code="not_allowed") from refusal
+    except FilterError as refusal:
+        raise JobFailed(str(refusal), code="not_in_a_cut") from refusal
     return by
 
 
@@ -105,7 +111,8 @@ class PooledWorkbook:
         """Return what was written; raise JobFailed unless every row that was counted is there, and no other."""
         rows = {sheet.name: sheet.rows for sheet in written.sheets if sheet.name in self.counted}
         if rows != self.counted:
-            raise JobFailed(_("The rows written are not those counted, so the file was thrown away. Ask again."))
+            message = _("The rows written are not those counted, so the file was thrown away. Ask again.")
+            raise JobFailed(message, code="rows_differ")
         self._report()
         return written
 

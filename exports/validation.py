@@ -41,5 +41,9 @@ def export_is_written() -> str:
 
 
 CHECKS: Final = (
-    Check("Exports are done, and arrive as they were written", "a de-identified export through broker and worker", export_is_written),
+    Check(
+        "Exports are done, and arrive as they were written",
+        "a de-identified export through broker and worker",
+        export_is_written,
+    ),
 )

@@ -1,8 +1,12 @@
-"""What every REST view stands on: who calls, one transaction, strict JSON in, quick JSON out, repeats answered once."""
+"""What every REST view stands on: who calls, one transaction, strict JSON in, quick JSON out, repeats answered once.
+
+Deny by default: a view declares what each of its methods needs of the caller, or it cannot be defined.
+"""
 
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
@@ -19,13 +23,15 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from registry.accounts import second_factor
 from registry.acting import Door, acting
 from registry.callers import caller_of, caller_with_token
 from registry.database import execute
 from registry.encoding import encode_json
 from registry.models import Person
 from registry.problems import Problem, bad_request, problem_of
-from registry.rights import Caller, Right
+from registry.rights import Caller, Need
+from registry.throttling import refuse_too_many, refuse_too_many_failures
 
 TOKEN = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
@@ -39,6 +45,14 @@ def answer(data: Any, *, status: int = 200, headers: Mapping[str, str] | None = 
     return HttpResponse(encode_json(data), status=status, content_type="application/json", headers=headers)
 
 
+class ShownOnce(HttpResponse):
+    """An answer with a secret. What is kept for a repeat of the request is `without` it: null stands in its place."""
+
+    def __init__(self, data: Mapping[str, Any], *, secret: str, **response: Any) -> None:
+        super().__init__(encode_json(data), content_type="application/json", **response)
+        self.without = encode_json({**data, secret: None})
+
+
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer TOKEN`."""
 
@@ -49,6 +63,7 @@ class BearerAuthentication(BaseAuthentication):
             return None
         caller = caller_with_token(token, now=timezone.now()) if TOKEN.fullmatch(token) else None
         if caller is None:
+            refuse_too_many_failures(request._request, now=time.time())
             raise AuthenticationFailed(_("The token is unknown, expired or revoked."))
         return Person(pk=caller.person_id, username=caller.username), caller
 
@@ -67,6 +82,11 @@ class BrowserAuthentication(SessionAuthentication):
             return None
         person = found[0]
         caller = caller_of(person.pk, now=timezone.now())
+        if caller and second_factor.is_missing(request.session, caller):
+            message = _(
+                "Your roles need a second factor. Set it up in the browser, on the page Codes, and sign in with it."
+            )
+            raise Problem(403, "second_factor_required", message)
         return (person, caller) if caller else None
 
 
@@ -80,16 +100,21 @@ class ApiView(APIView):
     permission_classes = [IsAuthenticated]
     parameters: ClassVar[frozenset[str]] = frozenset()
     """Names that the query string may have."""
+    needs: ClassVar[Mapping[str, Need]] = {}
+    """What each method needs of the caller; checked before it runs, described in the OpenAPI document."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Wrap the methods that the class defines."""
+        """Wrap the methods that the class defines; raise TypeError for one that does not say what it needs."""
         super().__init_subclass__(**kwargs)
         for method in METHODS:
             if method in cls.__dict__:
+                if method not in cls.needs:
+                    raise TypeError(f"{cls.__qualname__}.needs does not say who may {method}.")
                 setattr(cls, method, _in_transaction(cls.__dict__[method]))
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate, and refuse parameters that the address does not know or that are given twice."""
+        """Authenticate, and refuse too many calls, and parameters that are unknown here or given twice."""
+        refuse_too_many(request._request, now=time.time())
         super().initial(request, *args, **kwargs)
         for name, values in request.query_params.lists():
             if not self.takes_parameter(name):
@@ -125,10 +150,14 @@ def caller(request: Request) -> Caller:
     return found
 
 
-def require(request: Request, right: Right) -> Caller:
-    """Return the caller; raise a 403 problem unless they hold `right` at one site at least."""
-    by = caller(request)
-    if not by.may_anywhere(right):
+def _authorised(view: ApiView, request: Request) -> Caller:
+    """Return the caller; raise a 403 problem unless they hold what the method needs at one site at least.
+
+    Where the site of what is addressed decides, the method itself asks, because a thing that the caller may not see
+    is a 404 whatever they may do elsewhere.
+    """
+    by, need = caller(request), view.needs["get" if request.method == "HEAD" else str(request.method).lower()]
+    if not need.there and not need.held_by(by):
         raise Problem(403, "not_allowed", _("None of your roles allows this. Ask the data manager."))
     return by
 
@@ -205,7 +234,7 @@ def _in_transaction(method: Callable[..., HttpResponse]) -> Callable[..., HttpRe
     """Run a method of a view in one transaction; a POST with an idempotency key at most once."""
 
     def run(view: ApiView, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        by, reason = caller(request), change_reason(request)
+        by, reason = _authorised(view, request), change_reason(request)
         key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
         if key is None:
             with acting(by, door=Door.REST, reason=reason):
@@ -233,10 +262,11 @@ def _digest(request: Request) -> bytes:
 def _keep(response: HttpResponse, *, key: str, by: Caller, digest: bytes) -> None:
     """Keep an answer in the transaction of its request: a crash undoes both, and a repeat starts anew."""
     headers = {name: response.headers[name] for name in ("ETag", "Location") if name in response.headers}
+    body = response.without if isinstance(response, ShownOnce) else response.content
     execute(
         "INSERT INTO registry_idempotentanswer (person_id, key, request_digest, status, headers, body)"
         " VALUES (%s, %s, %s, %s, %s, %s)",
-        [by.person_id, key, digest, response.status_code, json.dumps(headers), response.content],
+        [by.person_id, key, digest, response.status_code, json.dumps(headers), body],
     )
 
 

@@ -1,11 +1,18 @@
 """The database role that web server, worker and commands run as. It owns nothing and passes no policy by."""
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import psycopg.sql
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+# A member of the owner's role counts as the owner. A role with nothing to see yet, before `migrate`, is fit.
+IS_UNFIT: Final = """
+    SELECT bool_or(rolsuper OR rolbypassrls) OR EXISTS (
+        SELECT FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND pg_has_role(relowner, 'MEMBER'))
+      FROM pg_roles WHERE rolname IN (session_user, current_user)
+"""
 
 
 class UnfitRole(Exception):
@@ -39,6 +46,24 @@ def ensure(connection: BaseDatabaseWrapper) -> None:
             cursor.execute("SELECT pg_advisory_unlock(hashtext('ecrf role'))")
 
 
+def refuse_to_serve_unfit() -> None:
+    """End the program with one line if row-level security would not hold for whoever it is connected as.
+
+    For what serves or works, before it begins. Without a database there is nothing to see: then it may begin.
+    """
+    with suppress(OperationalError), connections["default"].cursor() as cursor:
+        cursor.execute(IS_UNFIT)
+        (unfit,) = cursor.fetchone()
+        if unfit:
+            raise SystemExit(
+                f"DATABASE_URL connects as {name()}, a superuser, a role with BYPASSRLS or the owner of tables, so "
+                "row-level security does not hold. Set DATABASE_URL to the application's role; the owner's address is "
+                "for `manage.py migrate`, as DATABASE_OWNER_URL."
+            )
+    # A server forks after this, and its children must not share the connection.
+    connections["default"].close()
+
+
 def _passes_policies_by(cursor: Any) -> bool | None:
     """Return whether row-level security would not hold for the role, None when there is no such role."""
     cursor.execute(
@@ -51,7 +76,7 @@ def _passes_policies_by(cursor: Any) -> bool | None:
 
 def _with_password(statement: str) -> psycopg.sql.Composed:
     password: str = connections["default"].settings_dict["PASSWORD"]
-    return psycopg.sql.SQL(statement).format(psycopg.sql.Identifier(name()), psycopg.sql.Literal(password))  # type: ignore[arg-type]  # a constant of ours
+    return psycopg.sql.SQL(statement).format(psycopg.sql.Identifier(name()), psycopg.sql.Literal(password))
 
 
 def _set_password(connection: BaseDatabaseWrapper) -> None:

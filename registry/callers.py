@@ -6,8 +6,9 @@ One query for each request, so that a membership that ended or a token that was 
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +27,7 @@ LAST_USE_IS_KEPT_TO = timedelta(minutes=5)
 
 WITH_TOKEN = "SELECT * FROM ecrf_token(%s, %s, %s)"  # noqa: S105 -- a statement
 OF_PERSON = """
-    SELECT p.id, p.username, NULL, NULL, NULL,
+    SELECT p.id, p.username, NULL, NULL, NULL, NULL::text[],
         (SELECT jsonb_agg(jsonb_build_array(m.role, m.site_id)) FROM registry_membership m
           WHERE m.person_id = p.id AND m.starts_on <= %s AND (m.ends_on IS NULL OR m.ends_on >= %s)),
         (SELECT jsonb_agg(s.code) FROM registry_site s)
@@ -39,11 +40,24 @@ def digest_of(token: str) -> bytes:
     return hashlib.sha256(token.upper().encode()).digest()
 
 
-def create_token(person: Person, *, site: Site | None = None, expires_at: datetime | None = None) -> tuple[str, Token]:
-    """Save a token of `person`, optionally for one site; return its text, which is not kept, and its row."""
+def create_token(
+    person: Person,
+    *,
+    site: Site | None = None,
+    expires_at: datetime | None = None,
+    rights: Collection[str] | None = None,
+    name: str = "",
+) -> tuple[str, Token]:
+    """Save a token of `person`; return its text, which is not kept, and its row.
+
+    `site` narrows it to one site, `rights` to some of the person's rights; `name` says what it is for.
+    """
     text = secrets.token_hex(TOKEN_BYTES).upper()
     expires = expires_at or timezone.now() + TOKEN_LIFETIME
-    token = Token.objects.create(person=person, digest=digest_of(text), hint=text[:4], site=site, expires_at=expires)
+    kept = None if rights is None else sorted(rights)
+    token = Token.objects.create(
+        person=person, digest=digest_of(text), hint=text[:4], site=site, expires_at=expires, rights=kept, name=name
+    )
     return text, token
 
 
@@ -71,15 +85,31 @@ def caller_of(person_id: int, *, now: datetime) -> Caller | None:
     return found[0] if found else None
 
 
+def narrowed(caller: Caller, *, by: Token) -> Caller:
+    """Return the caller with what one of their tokens leaves of their rights."""
+    only_rights = None if by.rights is None else frozenset(by.rights)
+    rights = rights_of(caller.roles, sites=caller.sites, only_site=by.site_id, only_rights=only_rights)
+    return replace(caller, rights=rights, token_id=by.pk, only_site=by.site_id, only_rights=only_rights)
+
+
 def _find(sql: str, *parameters: Any) -> tuple[Caller, datetime | None] | None:
     row = _first_row_of_the_request(sql, parameters)
     if row is None:
         return None
-    person_id, username, token_id, only_site, last_used_at, memberships, codes = row
+    person_id, username, token_id, only_site, last_used_at, only_rights, memberships, codes = row
     roles = tuple((role, site) for role, site in json.loads(memberships or "[]"))
     sites = frozenset(json.loads(codes or "[]"))
-    rights = rights_of(roles, sites=sites, only_site=only_site)
-    caller = Caller(person_id=person_id, username=username, rights=rights, roles=roles, token_id=token_id, sites=sites)
+    kept = None if only_rights is None else frozenset(only_rights)
+    caller = Caller(
+        person_id=person_id,
+        username=username,
+        rights=rights_of(roles, sites=sites, only_site=only_site, only_rights=kept),
+        roles=roles,
+        token_id=token_id,
+        sites=sites,
+        only_site=only_site,
+        only_rights=kept,
+    )
     return caller, last_used_at
 
 

@@ -23,3 +23,11 @@ def show_that_the_scheduler_lives(**_kwargs: Any) -> None:
     from registry.heartbeats import beat_of_the_scheduler  # noqa: PLC0415 -- models need the apps that Celery sets up
 
     beat_of_the_scheduler()
+
+
+@signals.worker_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
+def look_at_the_database_role(**_: object) -> None:
+    """Before a worker starts: end it if row-level security would not hold for it."""
+    from registry.application_role import refuse_to_serve_unfit  # noqa: PLC0415 -- Django is set up by then, not before
+
+    refuse_to_serve_unfit()

@@ -39,12 +39,12 @@ END
 $$
 """
 
-TOKEN: Final = """
+FIND_CALLER: Final = """
 CREATE OR REPLACE FUNCTION ecrf_token(token_digest bytea, at timestamptz, today date)
 RETURNS TABLE (person_id bigint, username text, token_id bigint, only_site text, last_used_at timestamptz,
-               memberships jsonb, sites jsonb) LANGUAGE plpgsql STABLE AS $$
+               only_rights text[], memberships jsonb, sites jsonb) LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN QUERY SELECT p.id, p.username::text, t.id, t.site_id::text, t.last_used_at,
+    RETURN QUERY SELECT p.id, p.username::text, t.id, t.site_id::text, t.last_used_at, t.rights::text[],
         (SELECT jsonb_agg(jsonb_build_array(m.role, m.site_id)) FROM registry_membership m
           WHERE m.person_id = p.id AND m.starts_on <= today AND (m.ends_on IS NULL OR m.ends_on >= today)),
         (SELECT jsonb_agg(s.code) FROM registry_site s)
@@ -66,4 +66,4 @@ LINK: Final = """
 CREATE OR REPLACE AGGREGATE ecrf_link(before bytea, said jsonb) (SFUNC = ecrf_link_step, STYPE = bytea)
 """
 
-FUNCTIONS: Final = (ACTOR, SITES, BEGIN_ACTING, TOKEN, LINK_STEP, LINK)
+FUNCTIONS: Final = (ACTOR, SITES, BEGIN_ACTING, FIND_CALLER, LINK_STEP, LINK)

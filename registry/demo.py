@@ -58,8 +58,13 @@ class Demo:
         self.workbook = folder / "exports" / "demo.xlsx"
         self.children: list[Child] = []
         self.steps = 0
-        # The demo is for this machine alone, whatever the settings of its surroundings say.
-        self.env = os.environ | {"ALLOWED_HOSTS": "127.0.0.1,localhost", "HTTPS": "false", "DEBUG": "false"}
+        # The demo is for this machine alone, whatever its surroundings are set to, and its people have no phones.
+        self.env = os.environ | {
+            "ALLOWED_HOSTS": "127.0.0.1,localhost",
+            "HTTPS": "false",
+            "DEBUG": "false",
+            "REQUIRE_TOTP": "nobody",
+        }
         # Its logs are read by a person.
         self.env.setdefault("LOG_FORMAT", "line")
         for made in ("logs", "exports"):
@@ -103,6 +108,7 @@ class Demo:
             door.get("/api/v1/endpoints/")
             table = self._manage("endpoint_table")
         self.say(f"\n{table}\nWorkbook: {self.workbook}\nAddress:  {self.address}/\n\n{people}")
+        self.say("Here a password is enough. Elsewhere who sees several sites signs in with a code too (REQUIRE_TOTP).")
 
     def _serve(self) -> None:
         self.say(f"\nServing at {self.address}/ until Ctrl-C. Logs are in {self.folder / 'logs'}.")

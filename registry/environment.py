@@ -17,6 +17,8 @@ SECRET_CHARACTERS: Final = 32
 
 HostList = Annotated[str, Meta(pattern=r"^[^\s,/]+(,[^\s,/]+)*$")]
 Secret = Annotated[str, Meta(min_length=SECRET_CHARACTERS)]
+# Without TLS only on this machine, for trying it out: the client secret goes there.
+OidcIssuer = Annotated[str, Meta(pattern=r"^(https://[^\s/?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/[^\s?#]*)?$")]
 
 
 class SettingError(Exception):
@@ -37,6 +39,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     port: Annotated[int, Meta(ge=1, le=65535)] = 8000
     job_lease_seconds: Annotated[int, Meta(ge=1, le=3600)] = 15
     max_body_bytes: Annotated[int, Meta(ge=65_536)] = 20_000_000
+    rate_per_token: Annotated[int, Meta(ge=1)] = 1_200
+    rate_per_address: Annotated[int, Meta(ge=1)] = 6_000
+    rate_failures_per_address: Annotated[int, Meta(ge=1)] = 30
+    trusted_proxies: Annotated[int, Meta(ge=0, le=9)] = 0
     allowed_hosts: HostList = "127.0.0.1,localhost"
     https: bool = False
     debug: bool = False
@@ -45,6 +51,14 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     metrics_token: Secret | None = None
     installation_name: Annotated[str, Meta(pattern=r"^[^\x00-\x1f]{1,100}$")] = "eCRF"
     make_secrets: bool = False
+    session_idle_minutes: Annotated[int, Meta(ge=1, le=720)] = 30
+    require_totp: Annotated[str, Meta(pattern="^(several_sites|everybody|nobody)$")] = "several_sites"
+    email_url: Annotated[str, Meta(pattern=r"^(smtp|smtp\+tls|smtps)://[^/?#]+$")] | None = None
+    email_from: Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$")] = "ecrf@localhost"
+    oidc_issuer: OidcIssuer | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = None
+    oidc_name: str = "OpenID Connect"
 
     @property
     def var(self) -> Path:
@@ -72,6 +86,10 @@ EXPECTED: Final = {
     "port": "a port from 1 to 65535, such as 8000",
     "job_lease_seconds": "the seconds, 1 to 3600, after which the job of a silent worker is taken over, such as 15",
     "max_body_bytes": "a number of bytes from 65536, such as 20000000",
+    "rate_per_token": "the calls a minute, from 1, that are answered to one token or session, such as 1200",
+    "rate_per_address": "the calls a minute, from 1, that are answered to one address, such as 6000",
+    "rate_failures_per_address": "the wrong tokens a minute, from 1, that one address may send, such as 30",
+    "trusted_proxies": "how many proxies of yours, 0 to 9, each add the caller's address to X-Forwarded-For",
     "allowed_hosts": "the host names that people use, with commas and no spaces, such as ecrf.example.org",
     "https": "true where people reach the site by https, else false",
     "debug": "true or false; true shows settings to whoever causes an error",
@@ -81,7 +99,18 @@ EXPECTED: Final = {
     "them nobody reads it",
     "installation_name": "what this installation is called on the sheet of `manage.py validate`, up to 100 characters",
     "make_secrets": "true to have missing secrets made and kept under VAR_DIR, else false",
+    "session_idle_minutes": "the minutes, 1 to 720, after which a session without a request ends, such as 30",
+    "require_totp": "several_sites, everybody or nobody: who must sign in with a second factor",
+    "email_url": "smtp+tls://USER:PASSWORD@HOST:587, smtps:// or smtp:// likewise, or nothing to send no e-mail",
+    "email_from": "the address that e-mail comes from, such as ecrf@example.org",
+    "oidc_issuer": "the https:// address of the issuer, with OIDC_CLIENT_ID and OIDC_CLIENT_SECRET, or nothing",
+    "oidc_client_id": "the client id that the OpenID Connect issuer gave, with OIDC_ISSUER and OIDC_CLIENT_SECRET",
+    "oidc_client_secret": "the client secret that the OpenID Connect issuer gave, with OIDC_ISSUER and OIDC_CLIENT_ID",
+    "oidc_name": "what the button on the sign-in page calls the OpenID Connect issuer, such as Hospital account",
 }
+
+# All or none: with some of them the button on the sign-in page would lead nowhere.
+TOGETHER: Final = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
 
 
 def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
@@ -99,6 +128,9 @@ def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
     for name in SECRETS:
         if name not in given:
             raise SettingError(f"{name.upper()} is missing. Write {EXPECTED[name]}.")
+    missing = [name for name in TOGETHER if name not in given]
+    if missing and len(missing) < len(TOGETHER):
+        raise SettingError(f"{missing[0].upper()} is missing. Write {EXPECTED[missing[0]]}.")
     return Environment(**given)
 
 

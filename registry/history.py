@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import pghistory
 import pgtrigger
+from django.apps import apps
 from django.db import models
 from pghistory.core import create_event_model
 from pghistory.trigger import Event as EventTrigger
@@ -31,7 +32,8 @@ ACTOR = "ecrf_actor()"
 LINK = """
     INSERT INTO registry_historychain (chain, site_id, length, digest)
         SELECT DISTINCT {chain}, {site}, 0, ''::bytea FROM {source} AS changed ORDER BY 1 ON CONFLICT DO NOTHING;
-    PERFORM FROM registry_historychain WHERE chain IN (SELECT {chain} FROM {source} AS changed) ORDER BY chain FOR UPDATE;
+    PERFORM FROM registry_historychain WHERE chain IN (SELECT {chain} FROM {source} AS changed)
+        ORDER BY chain FOR UPDATE;
     WITH said AS MATERIALIZED (SELECT {said} FROM {source} AS changed),
     linked AS MATERIALIZED (
         SELECT said.*, before.length + row_number() OVER chain AS pgh_seq,
@@ -57,7 +59,7 @@ class HistoryTrigger(EventTrigger):
 
         pghistory's own body leaves the actor null where no context was opened, and knows no chains.
         """
-        source = {pgtrigger.Statement: "new_values"}.get(self.level, f"(SELECT {self.row}.*)")
+        source = "new_values" if self.level == pgtrigger.Statement else f"(SELECT {self.row}.*)"
         tracked = [field.column for field in model._meta.local_fields if field.name in self._tracked_names()]
         key = f'changed."{model._meta.pk.column}"'
         values = {column: f'changed."{column}"' for column in tracked}
@@ -117,12 +119,23 @@ class Deleted(_Recorded, pghistory.DeleteEvent):
     """Rows that went."""
 
 
+def history_models() -> list[type[models.Model]]:
+    """Return the model of every history table."""
+    return [model for model in apps.get_models() if hasattr(model, "pgh_tracked_model")]
+
+
+def tracked_by(history: type[models.Model]) -> type[models.Model]:
+    """Return the model whose changes a history table keeps."""
+    tracked: type[models.Model] = history.pgh_tracked_model  # type: ignore[attr-defined]  # made by pghistory
+    return tracked
+
+
 def chain_of(model: type[models.Model], *, row: str) -> str:
     """Return the SQL of the chain that a row of `model` belongs to: its patient's, else one of its own."""
     columns = {field.column for field in model._meta.local_fields}
     if "record_id" in columns:
         return f'{row}."record_id"::text'
-    return f"'{model._meta.db_table}:' || {row}.\"{model._meta.pk.column}\""  # type: ignore[union-attr]  # a saved model has a key
+    return f"'{model._meta.db_table}:' || {row}.\"{model._meta.pk.column}\""
 
 
 def keep_history(model: type[ModelT], *, exclude: list[str] | None = None) -> type[ModelT]:
@@ -144,7 +157,9 @@ def keep_history(model: type[ModelT], *, exclude: list[str] | None = None) -> ty
                 models.UniqueConstraint(
                     fields=["pgh_chain", "pgh_seq"], name=f"{model._meta.db_table[:40]}_history_is_a_chain"
                 )
-            ]
+            ],
+            # For the audit trail, which is read by time.
+            "indexes": [models.Index(name=f"{model.__name__.lower()[:20]}_hist_time", fields=["pgh_created_at"])],
         },
         context_field=pghistory.ContextJSONField(null=False),
         context_id_field=None,  # type: ignore[arg-type]  # None is documented: no key beside the actor

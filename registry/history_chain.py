@@ -7,21 +7,20 @@ rewrite a whole chain and its end together, as a superuser can, is found by a ch
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
-
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from django.apps import apps
 from django.conf import settings
-from django.db import connection, models
+from django.db import connection
 
+from registry.history import history_models
 from registry.models import HistoryChain
 
 ROWS_AT_A_TIME = 2_000
@@ -71,11 +70,6 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 class NotACheckpoint(Exception):
     """The file is no checkpoint of this installation, or was changed since; the message says which."""
-
-
-def history_models() -> list[type[models.Model]]:
-    """Return the model of every history table."""
-    return [model for model in apps.get_models() if hasattr(model, "pgh_tracked_model")]
 
 
 def broken_chains(*, checkpoint: Checkpoint | None = None) -> Iterator[Break]:
@@ -157,7 +151,7 @@ def _at(link: _Link, what: str) -> Break:
     return Break(link.chain, link.position, link.table, link.key, what)
 
 
-def _links() -> Iterator[_Link]:
+def _links() -> Generator[_Link, None, None]:
     """Yield the rows of all history tables, by chain and position, with the content that their digests are over."""
     quote = connection.ops.quote_name
     tables = [model._meta.db_table for model in history_models()]

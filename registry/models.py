@@ -2,16 +2,19 @@
 
 from typing import Any, ClassVar
 
+import pgtrigger
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from registry.history import track
-from registry.rights import Role
-from registry.row_security import SHARED, Access, of_a_person
+from registry.rights import Right, Role
+from registry.row_security import ADDED_TO, SHARED, Access, of_a_person
 
 SITE_CODE = r"^[A-Z][A-Z0-9]{1,7}$"
 
@@ -46,7 +49,7 @@ class PersonManager(BaseUserManager["Person"]):
         return person
 
 
-@track(exclude=["password", "last_login"])
+@track(exclude=["password", "last_login", "session_generation"])
 class Person(AbstractBaseUser):
     """Somebody who signs in or whose token a script carries."""
 
@@ -56,6 +59,8 @@ class Person(AbstractBaseUser):
     full_name = models.CharField(_("name"), max_length=200, blank=True)
     email = models.EmailField(_("e-mail"), blank=True)
     is_active = models.BooleanField(_("active"), default=True)
+    session_generation = models.PositiveIntegerField(default=0)
+    """Counts how often all sessions of the person were ended; each session holds to the number it began with."""
 
     objects: ClassVar[PersonManager] = PersonManager()
 
@@ -69,6 +74,11 @@ class Person(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.full_name or self.username
+
+    def get_session_auth_hash(self) -> str:
+        """Return what a session must carry to be the person's: it changes with the password and the generation."""
+        made_of = f"{super().get_session_auth_hash()} {self.session_generation}"
+        return salted_hmac("registry.models.Person.session", made_of, algorithm="sha256").hexdigest()
 
 
 @track
@@ -102,14 +112,16 @@ class Membership(models.Model):
 
 @track(exclude=["digest", "last_used_at"])
 class Token(models.Model):
-    """An API token of one person, optionally for one site; only its hash is kept."""
+    """An API token of one person, optionally for one site or some of the person's rights; only its hash is kept."""
 
     access: ClassVar[Access] = SHARED
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="tokens")
     digest = models.BinaryField(_("SHA-256 of the token"), max_length=32, unique=True)
     hint = models.CharField(_("first characters"), max_length=4)
+    name = models.CharField(_("what it is for"), max_length=100, blank=True)
     site = models.ForeignKey(Site, on_delete=models.CASCADE, null=True, blank=True)
+    rights = ArrayField(models.CharField(max_length=40), null=True, blank=True, help_text=_("Blank: all rights"))
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -117,6 +129,12 @@ class Token(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="token_rights_are_known",
+                condition=Q(rights__isnull=True) | Q(rights__contained_by=[right.value for right in Right]),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.hint}… of {self.person}"
@@ -183,3 +201,77 @@ class HistoryChain(models.Model):
 
     def __str__(self) -> str:
         return f"{self.chain}, {self.length} rows"
+
+
+class SignInEvent(models.Model):
+    """Something that happened on the way in or out. Rows are added, never changed.
+
+    A failure under a name that nobody has is kept without the name: people type their passwords there.
+    """
+
+    access: ClassVar[Access] = ADDED_TO
+
+    class Kind(models.TextChoices):
+        """What happened."""
+
+        SIGNED_IN = "signed_in", _("Signed in")
+        SIGNED_OUT = "signed_out", _("Signed out")
+        TIMED_OUT = "timed_out", _("Session ended by itself")
+        FAILED = "failed", _("Wrong user name or password")
+        WRONG_CODE = "wrong_code", _("Wrong code")
+        REFUSED = "refused", _("Refused although an issuer vouched for them")
+        LOCKED_OUT = "locked_out", _("Refused while locked out")
+        PASSWORD_CHANGED = "password_changed", _("Password changed")
+        PASSWORD_RESET = "password_reset", _("Password reset by e-mail")
+        CODES_SET_UP = "codes_set_up", _("Second factor set up")
+        CODES_REMOVED = "codes_removed", _("Second factor removed")
+        RECOVERY_CODE_USED = "recovery_code_used", _("Recovery code used")
+
+    at = models.DateTimeField(db_default=Now(), db_index=True)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="sign_in_events")
+    address = models.GenericIPAddressField(null=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        triggers = [pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.at:%Y-%m-%d %H:%M}"
+
+
+class CacheEntry(models.Model):
+    """A row of Django's cache (`CACHES`), which reads and writes the table itself; declared to have it migrated."""
+
+    access: ClassVar[Access] = SHARED
+
+    cache_key = models.CharField(max_length=255, primary_key=True)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.cache_key
+
+
+class AccessEvent(models.Model):
+    """Somebody saw or took data of patients: identifiers read, an export asked for, its file fetched.
+
+    One row for each site that a request touched. It is added to, and nothing else; `actor` is as in the history.
+    """
+
+    access: ClassVar[Access] = Access("SELECT, INSERT", "site_id = ANY ((SELECT ecrf_sites())::text[])")
+
+    at = models.DateTimeField(db_default=Now())
+    kind = models.TextField()
+    actor = models.JSONField()
+    site_id = models.TextField()
+    record_id = models.TextField(blank=True, default="")
+    """The patient, where it was one."""
+    details = models.JSONField(default=dict)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(name="accesses_by_time", fields=["at"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at:%Y-%m-%d %H:%M}"

@@ -114,6 +114,11 @@ class ApiSchema(AutoSchema):
         """Return one line on what the call does."""
         return self.described.summary if self.described else super().get_summary()
 
+    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it, REST framework not
+        """Return what the view says of itself, and what the call needs of its caller."""
+        need = getattr(self.view, "needs", {}).get(self.method.lower())
+        return "\n\n".join(filter(None, (super().get_description(), str(need) if need else "")))
+
     def get_request_serializer(self) -> Any:
         """Return the schema of the body."""
         if self.described is None:
@@ -127,7 +132,7 @@ class ApiSchema(AutoSchema):
         answers: dict[Any, Any] = {}
         for status, schema in self.described.responses.items():
             answers[(status, self.described.content_type) if schema else status] = self._schema(schema)
-        for status in self.described.problems:
+        for status in sorted({*self.described.problems, 401, 429}):
             answers[(status, CONTENT_TYPE)] = self._schema(PROBLEM)
         return answers
 

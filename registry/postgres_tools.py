@@ -73,10 +73,11 @@ class Tool:
     def __init__(self, name: str, *options: str, major: int, database: str | None, to: IO[bytes] | None = None) -> None:
         """Start it with pipes in and out; `to` takes what it says in the place of the pipe out."""
         self.name = name
+        path = program(name, major=major)
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 -- closed in __exit__; a pipe that nobody reads fills up
         where = [f"--dbname={_address(database)}"] if database else []
         self.process = subprocess.Popen(  # noqa: S603 -- a program of PostgreSQL
-            [program(name, major=major), *options, *where],
+            [path, *options, *where],
             stdin=subprocess.PIPE,
             stdout=to or subprocess.PIPE,
             stderr=self.errors,

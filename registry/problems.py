@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.db import DatabaseError, InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
 
@@ -56,11 +56,16 @@ class Problem(Exception):
         self.status, self.code, self.detail = status, code, detail
         self.errors, self.headers, self.members = list(errors), dict(headers or {}), members
 
+    @property
+    def title(self) -> str:
+        """What the status means, in words."""
+        return TITLES.get(self.status, "The request was refused")
+
     def response(self) -> HttpResponse:
         """Return the problem as an HTTP response."""
         body = {
             "type": "about:blank",
-            "title": TITLES.get(self.status, "The request was refused"),
+            "title": self.title,
             "status": self.status,
             "code": self.code,
             "detail": self.detail,
@@ -121,13 +126,3 @@ def _of_rest_framework(error: exceptions.APIException) -> Problem:
         headers["Retry-After"] = str(int(wait) + 1)
     code = error.default_code if isinstance(error.default_code, str) else "refused"
     return Problem(error.status_code, code, str(error.detail), headers=headers)
-
-
-def server_error(_request: HttpRequest) -> HttpResponse:
-    """Answer a failure of our own; what failed is in the log, not in the answer."""
-    return Problem(500, "server_error", _("The error was logged. Try again, or tell the administrator.")).response()
-
-
-def address_not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer an address that does not exist."""
-    return not_found().response()

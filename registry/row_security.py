@@ -63,10 +63,14 @@ def history_of(access: Access) -> Access:
 
 # Tables of libraries, by the label of their app.
 _OF_LIBRARIES: Final[Mapping[str, Access]] = {
+    "account": SHARED,
     "auth": READ_ONLY,
+    "axes": SHARED,
     "contenttypes": READ_ONLY,
+    "mfa": SHARED,
     "pghistory": READ_ONLY,
     "sessions": SHARED,
+    "socialaccount": SHARED,
 }
 
 

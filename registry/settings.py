@@ -9,6 +9,7 @@ import django_stubs_ext
 import pghistory
 from celery.schedules import crontab
 
+from registry.accounts.configuration import account_settings, mail_server, openid_connect
 from registry.embedded import EmbeddedServerError, attach
 from registry.environment import PROJECT, SettingError, read_environment
 from registry.server_user import ServerUserError
@@ -48,13 +49,21 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "pgtrigger",
     "pghistory",
+    # Before the apps whose templates it replaces.
     "registry",
     "crf",
     "exports",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "axes",
 ]
 
 MIDDLEWARE = [
     "registry.access_log.AccessLog",
+    "registry.security_headers.SecurityHeaders",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -63,6 +72,12 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    # The session ends first; then a page wants somebody signed in, then with both factors.
+    "registry.accounts.sessions.SessionLimits",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "registry.accounts.second_factor.SecondFactor",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "registry.urls"
@@ -87,6 +102,11 @@ TEMPLATES = [
 MAX_BODY_BYTES = ENVIRONMENT.max_body_bytes
 MAX_BULK_ENTRIES = 10_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# Calls a minute that are answered (registry/throttling.py), and how many proxies say from which address they come.
+RATE_PER_TOKEN = ENVIRONMENT.rate_per_token
+RATE_PER_ADDRESS = ENVIRONMENT.rate_per_address
+RATE_FAILURES_PER_ADDRESS = ENVIRONMENT.rate_failures_per_address
+TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 
 # Servers
 DATABASE_URL = ENVIRONMENT.database_url or _own.database_url
@@ -135,6 +155,12 @@ DATABASES = {"default": database(_application_url)}
 if _owner_url != "none":
     DATABASES[OWNER] = database(_owner_url)
 
+# What sign-in remembers for a moment (used codes, attempts a minute): shared by all web processes, and there as long as
+# anything is. It is not for what every request needs.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "registry_cacheentry"},
+}
+
 # History: pghistory makes the tables; what is written to them is decided in registry/history.py.
 PGHISTORY_APPEND_ONLY = True
 # Every index of a history table is paid for at every entry: that of its chain finds the rows of a patient.
@@ -147,20 +173,41 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
 
+# Getting in: what is the same for everybody stands in registry/accounts/configuration.py.
+globals().update(account_settings())
+SOCIALACCOUNT_PROVIDERS = openid_connect(ENVIRONMENT)
+REQUIRE_TOTP = ENVIRONMENT.require_totp
+
+# Sessions end on the server: the row's `expire_date` follows the cookie's age, registry/accounts/sessions.py the rest.
+SESSION_IDLE_SECONDS = SESSION_COOKIE_AGE = ENVIRONMENT.session_idle_minutes * 60
+SESSION_LIMIT_SECONDS = 12 * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+PASSWORD_RESET_TIMEOUT = 3600
+
+# E-mail, for resetting passwords only. Without a server the page says whom to ask.
+MAIL_IS_SENT = ENVIRONMENT.email_url is not None
+EMAIL_BACKEND = "registry.mail.Later" if MAIL_IS_SENT else "django.core.mail.backends.dummy.EmailBackend"
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENVIRONMENT.email_from
+globals().update(mail_server(ENVIRONMENT.email_url))
+
 # Security. Cookies and redirects for https only where the site is reached by https; a proxy ends TLS and says so.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENVIRONMENT.https
 SESSION_COOKIE_HTTPONLY = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.https else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if ENVIRONMENT.https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
 SECURE_REFERRER_POLICY = "same-origin"
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS] if ENVIRONMENT.https else []
+CSRF_FAILURE_VIEW = "registry.error_pages.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
+OIDC_ISSUER = ENVIRONMENT.oidc_issuer
 
 # Language and time: data are dates, moments are kept in UTC.
 LANGUAGE_CODE = "en"
@@ -172,6 +219,7 @@ TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
 STATIC_ROOT = ENVIRONMENT.static_dir
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site loads anything from here
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -183,6 +231,8 @@ STORAGES = {
 
 # Views read and write JSON themselves (registry/api.py): REST framework authenticates, dispatches and describes.
 REST_FRAMEWORK: dict[str, Any] = {
+    # Views say who may come in (registry/api.py). REST framework's own choice has passwords in a header: never.
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "registry.negotiation.OnlyJson",
@@ -262,5 +312,6 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": ENVIRONMENT.log_level, "propagate": True},
         "django.request": {"level": "ERROR"},  # every request has its line (registry.access), refused ones too
+        "axes": {"level": "WARNING"},  # it tells three lines about each sign-in; registry_signinevent has them in one
     },
 }

@@ -1,26 +1,55 @@
 """Addresses. The layers above are named by string only."""
 
-from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from django.urls import URLPattern, URLResolver, include, path, register_converter
+from django.urls.converters import StringConverter
+from drf_spectacular.views import SpectacularJSONAPIView
 
 from registry.health import alive, metrics, ready
-from registry.pages import Home, SignIn, SignOut
-from registry.views import Me, Sites
+from registry.models import SITE_CODE
+from registry.pages import ApiDocs, Home
+from registry.people_views import MembershipDetail, Memberships, People, PersonDetail, SiteDetail, Sites
+from registry.token_views import TokenDetail, Tokens
+from registry.views import Me
+
+
+class UsernameConverter(StringConverter):
+    """A user name in an address."""
+
+    regex = "[A-Za-z0-9_][A-Za-z0-9._@+-]{0,149}"
+
+
+class SiteCodeConverter(StringConverter):
+    """The code of a site in an address."""
+
+    regex = SITE_CODE.strip("^$")
+
+
+register_converter(UsernameConverter, "username")
+register_converter(SiteCodeConverter, "site_code")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", Home.as_view(), name="home"),
-    path("sign-in/", SignIn.as_view(), name="sign-in"),
-    path("sign-out/", SignOut.as_view(), name="sign-out"),
+    path("", include("registry.accounts.urls")),
     path("healthz", alive, name="healthz"),
     path("readyz", ready, name="readyz"),
     path("metrics", metrics, name="metrics"),
     path("api/v1/me/", Me.as_view(), name="me"),
     path("api/v1/sites/", Sites.as_view(), name="sites"),
+    path("api/v1/sites/<site_code:code>/", SiteDetail.as_view(), name="site"),
+    path("api/v1/people/", People.as_view(), name="people"),
+    path("api/v1/people/<username:username>/", PersonDetail.as_view(), name="person"),
+    path("api/v1/people/<username:username>/memberships/", Memberships.as_view(), name="memberships"),
+    path("api/v1/memberships/<int:membership_id>/", MembershipDetail.as_view(), name="membership"),
+    path("api/v1/tokens/", Tokens.as_view(), name="tokens"),
+    path("api/v1/tokens/<int:token_id>/", TokenDetail.as_view(), name="token"),
     path("api/v1/", include("crf.api.urls")),
     path("api/v1/", include("exports.api.urls")),
     path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", ApiDocs.as_view(url_name="schema"), name="docs"),
 ]
 
-handler404 = "registry.problems.address_not_found"
-handler500 = "registry.problems.server_error"
+handler400 = "registry.error_pages.bad_request"
+handler403 = "registry.error_pages.not_allowed"
+handler404 = "registry.error_pages.address_not_found"
+handler429 = "registry.error_pages.too_many_requests"
+handler500 = "registry.error_pages.server_error"

@@ -88,8 +88,7 @@ def settings_are_safe() -> str:
     found = [
         message
         for message in checks.run_checks(include_deployment_checks=True)
-        if not message.is_silenced()
-        and (message.level >= checks.ERROR or (message.id or "").startswith("security"))
+        if not message.is_silenced() and (message.level >= checks.ERROR or (message.id or "").startswith("security"))
     ]
     if found:
         raise NotMet(f"manage.py check --deploy reports {', '.join(sorted(str(message.id) for message in found))}")
@@ -247,19 +246,33 @@ def as_text(rows: Iterable[Result], *, head: Iterable[str]) -> str:
     """Return the sheet as text, with lines to sign."""
     lines = [*head, ""]
     for row in rows:
-        lines += [f"[{'met' if row.met else 'NOT MET'}] {row.requirement}", f"    test:   {row.test}",
-                  f"    result: {row.seen}", ""]
+        lines += [
+            f"[{'met' if row.met else 'NOT MET'}] {row.requirement}",
+            f"    test:   {row.test}",
+            f"    result: {row.seen}",
+            "",
+        ]
     return "\n".join([*lines, *(f"{what + ':':<10} {'_' * 40}" for what in ("Name", "Date", "Signature"))])
 
 
 CHECKS: Final = (
     Check("The settings are safe", "Django's deployment checks", settings_are_safe),
     Check("People reach the site by https alone", "the settings of cookies and redirects", is_reached_by_https),
-    Check("The database has the tables of this version", "its migrations against the software's", migrations_are_applied),
-    Check("A site's rows are seen by nobody else", "what the application's role sees while acting for nobody", role_is_bound),
+    Check(
+        "The database has the tables of this version", "its migrations against the software's", migrations_are_applied
+    ),
+    Check(
+        "A site's rows are seen by nobody else",
+        "what the application's role sees while acting for nobody",
+        role_is_bound,
+    ),
     Check("Every table is guarded as it declares", "policies and rights in the database", rows_are_guarded),
     Check("Every change leaves a trace", "the triggers of every table that is tracked", triggers_are_on),
-    Check("The history cannot be changed", "UPDATE, DELETE, TRUNCATE and INSERT on each history table, undone", history_is_append_only),
+    Check(
+        "The history cannot be changed",
+        "UPDATE, DELETE, TRUNCATE and INSERT on each history table, undone",
+        history_is_append_only,
+    ),
     Check("The history was not changed", "the digests of every chain", history_is_whole),
     Check("Moments are right", "this machine's clock against the database's", of_a_sign(vital_signs.clock)),
     Check("There is room for data", "the disk under VAR_DIR", of_a_sign(vital_signs.disk)),

@@ -18,6 +18,7 @@ from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily
 
 from registry import measures
+from registry.application_role import IS_UNFIT
 from registry.heartbeats import seconds_since_beats
 from registry.models import Heart
 
@@ -28,13 +29,6 @@ SKEW_SECONDS: Final = 5
 """Far more than clocks kept by NTP differ; moments are the database's, so that nothing breaks, but logs mislead."""
 LEAST_FREE: Final = 0.05
 LEAST_FREE_BYTES: Final = 1_000_000_000
-
-ROLE_IS_FREE: Final = """
-    SELECT rolsuper OR rolbypassrls OR EXISTS (
-        SELECT FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
-           AND pg_has_role(relowner, 'MEMBER'))
-      FROM pg_roles WHERE rolname = current_user
-"""
 
 
 class Status(StrEnum):
@@ -71,7 +65,7 @@ def migrations() -> Sign:
 
 def role() -> Sign:
     """Tell whether row-level security holds for the role that this process has."""
-    free = _value(ROLE_IS_FREE)
+    free = _value(IS_UNFIT)
     return Sign(Status.DEGRADED, "row-level security does not hold for the application's role") if free else OK
 
 

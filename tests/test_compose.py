@@ -49,7 +49,8 @@ def test_the_parts_wait_for_healthy_servers_and_for_the_database_to_be_up_to_dat
 
 
 def test_no_secret_has_a_default_and_each_missing_one_stops_the_start(text):
-    names = {"POSTGRES_PASSWORD", "ECRF_PASSWORD", "VALKEY_PASSWORD"} | {name.upper() for name in SECRETS}
+    names = {"POSTGRES_PASSWORD", "ECRF_OWNER_PASSWORD", "ECRF_PASSWORD", "VALKEY_PASSWORD"}
+    names |= {name.upper() for name in SECRETS}
 
     used = re.findall(r"\$\{(\w+)(:\?|:-|\})", text)
 
@@ -88,6 +89,26 @@ def test_only_settings_that_exist_are_set(compose):
 
     for service in (*SERVED, "migrate"):
         assert set(compose["services"][service]["environment"]) <= known
+
+
+def test_the_owner_of_the_tables_is_known_to_the_migration_alone(compose):
+    services = compose["services"]
+
+    addresses = {name: services[name]["environment"]["DATABASE_OWNER_URL"] for name in (*SERVED, "migrate")}
+
+    assert addresses.pop("migrate").startswith("postgresql://ecrf_owner:${ECRF_OWNER_PASSWORD:?")
+    assert addresses == dict.fromkeys(SERVED, "none")
+    assert {services[name]["environment"]["DATABASE_URL"].split(":")[1] for name in (*SERVED, "migrate")} == {"//ecrf"}
+
+
+def test_the_application_gets_a_role_of_its_own_that_may_nothing_more(compose):
+    script = compose["configs"]["role"]["content"]
+
+    assert re.findall(r"CREATE (?:ROLE|DATABASE) .*;", script) == [
+        "CREATE ROLE ecrf_owner LOGIN PASSWORD :'owner_password';",
+        "CREATE ROLE ecrf LOGIN PASSWORD :'password';",
+        "CREATE DATABASE ecrf OWNER ecrf_owner;",
+    ]
 
 
 def test_the_image_runs_as_a_user_of_its_own_from_the_lock_file_with_hashes():

@@ -21,7 +21,11 @@ PLACE_OF_CODE = {
     "Problem": 1,
     "refuse": 1,
     "bad_request": 1,
+    "WrongMember": 0,
+    "Contradiction": 0,
     "request_error": 1,
+    "ExpressionError": 0,
+    "FilterError": 0,
     "_unreadable": 0,
     "_error": 1,
 }

@@ -1,7 +1,7 @@
 """Many entries of any forms in one call."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -18,12 +18,15 @@ from crf.reading import Submission, read_json
 from registry.api import answer, caller, read_body
 from registry.openapi import IDEMPOTENCY_KEY, PROBLEM, Operation
 from registry.problems import Problem, bad_request
+from registry.rights import Right, anywhere
 
 MEMBERS = frozenset({"form", "record_id", "instance", "site", "status", "missing", "values"})
 
 
 class Entries(EntryView):
     """Many entries in one call: all or nothing, or with `"atomic": false` the good ones."""
+
+    needs: ClassVar = {"post": anywhere(Right.ENTER)}
 
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
@@ -132,10 +135,11 @@ def _read_item(item: Any) -> Submission | EntryProblem:
         submission.refuse("values", "wrong_type", _("values: send an object with the variables of the form."))
     else:
         beside = {name: item[name] for name in ("status", "missing") if name in item}
-        submission = read_json(form, {**values, **beside}, creating=True)
-    for name in item.keys() - MEMBERS:
-        message = _("An entry has no member %(name)s.") % {"name": ascii(str(name)[:60])}
-        submission.refuse(str(name)[:60], "unknown_field", message)
+        submission = read_json(form, {**values, **beside} if beside else values, creating=True)
+    if not item.keys() <= MEMBERS:
+        for name in item.keys() - MEMBERS:
+            message = _("An entry has no member %(name)s.") % {"name": ascii(str(name)[:60])}
+            submission.refuse(str(name)[:60], "unknown_field", message)
     _read_place(submission, item)
     return submission
 

@@ -1,54 +1,35 @@
 """Lists of entries: what the caller may see, filtered by variables, in cursor pages."""
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework.exceptions import NotFound as InvalidCursor
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from crf.api.representation import entry_json
+from crf.disclosures import note_reading
 from crf.fields import CheckboxField, DateField, FileField, NumberField, PartialDateField, Unreadable, Variable
 from crf.forms import Form
 from crf.reading import STATUS_BY_NAME
 from crf.storage import BESIDE, entry_of, table_of
 from registry.api import answer
+from registry.cursors import PAGE_PARAMETERS, CursorPages
 from registry.openapi import parameter
 from registry.problems import bad_request
 
-LIMIT = re.compile(r"\d{1,4}", re.ASCII)
 Filter = Callable[[str], dict[str, Any]]
 """From the text of a parameter to the arguments of `QuerySet.filter`; raises Unreadable."""
 
 
-class EntryPages(CursorPagination):
-    """Pages in the order of creation: a row that is added while a client reads appears at the end, once."""
-
-    ordering = "id"
-    page_size = 100
-    max_page_size = 1000
-    page_size_query_param = "limit"
-    parameters: ClassVar = frozenset({"cursor", "limit"})
-
-    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any] | None:
-        """Return one page; refuse, as a 400 problem, a cursor or limit that is none."""
-        limit = request.query_params.get("limit")
-        if limit is not None and not (LIMIT.fullmatch(limit) and 1 <= int(limit) <= self.max_page_size):
-            message = _("limit: write a number from 1 to %(max)d.") % {"max": self.max_page_size}
-            raise bad_request("limit", "out_of_range", message)
-        try:
-            return super().paginate_queryset(queryset, request, view)
-        except (InvalidCursor, ValueError, OverflowError):
-            raise bad_request("cursor", "invalid", _("This is not a cursor of this list. Start without one.")) from None
+class EntryPages(CursorPages):
+    """Pages of entries."""
 
 
 def entry_page(form: type[Form], entries: QuerySet[Any, Any], *, request: Request, view: APIView) -> HttpResponse:
@@ -59,7 +40,9 @@ def entry_page(form: type[Form], entries: QuerySet[Any, Any], *, request: Reques
     columns = ["patient_id" if name == "record_id" and form.repeating else name for name in BESIDE]
     pages = EntryPages()
     found = pages.paginate_queryset(entries.values("id", *columns, *table_of(form).variables), request, view) or []
-    results = [entry_json(entry_of(form, list(row.values())[1:])) for row in found]
+    shown = [entry_of(form, list(row.values())[1:]) for row in found]
+    note_reading(form, shown)
+    results = [entry_json(entry) for entry in shown]
     return answer({"next": pages.get_next_link(), "previous": pages.get_previous_link(), "results": results})
 
 
@@ -90,8 +73,7 @@ def filters_of(form: type[Form]) -> Mapping[str, Filter]:
 
 def list_parameters(form: type[Form]) -> tuple[OpenApiParameter, ...]:
     """Return the parameters of a list of `form` for the OpenAPI document."""
-    pages = (parameter("cursor", "From `next` or `previous`"), parameter("limit", "Rows a page, up to 1000", int))
-    return pages + tuple(parameter(name, "Filter") for name in filters_of(form))
+    return PAGE_PARAMETERS + tuple(parameter(name, "Filter") for name in filters_of(form))
 
 
 def _read_filter(form: type[Form], name: str, text: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path, register_converter
 
 from crf.api.bulk import Entries
+from crf.api.reports import ReportDetail, Reports
 from crf.api.views import Dictionary, EntryDetail, InstanceList, PatientList, PooledForm
 from crf.forms import all_forms, patient_form, repeating_forms
 
@@ -37,6 +38,21 @@ class InstanceConverter:
         return str(value)
 
 
+class ReportConverter:
+    """The number of a report: from 1, never beyond what the column holds."""
+
+    regex = "[1-9][0-9]{0,17}"
+
+    def to_python(self, value: str) -> int:
+        """Return the number."""
+        return int(value)
+
+    def to_url(self, value: int) -> str:
+        """Return the digits."""
+        return str(value)
+
+
+register_converter(ReportConverter, "report")
 register_converter(RecordIdConverter, "record_id")
 register_converter(InstanceConverter, "instance")
 
@@ -62,5 +78,7 @@ urlpatterns = [
         for form in all_forms()
     ],
     path("entries/", Entries.as_view(), name="entries"),
+    path("reports/", Reports.as_view(), name="reports"),
+    path("reports/<report:report_id>/", ReportDetail.as_view(), name="report"),
     path("dictionary/", Dictionary.as_view(), name="dictionary"),
 ]

@@ -11,14 +11,15 @@ from crf import entry as service
 from crf.api.pages import EntryPages, entry_page, filters_of, list_parameters
 from crf.api.representation import entry_component, entry_json, problem_json, submission_component
 from crf.dictionary import COLUMNS, dictionary_csv, dictionary_rows
+from crf.disclosures import note_reading
 from crf.forms import Form, patient_form
 from crf.reading import read_json
 from crf.refusals import Locked, NotAllowed, NotFound, ReasonNeeded, Refused, Stale
 from crf.storage import Entry
-from registry.api import ApiView, answer, caller, change_reason, read_body, require
+from registry.api import ApiView, answer, caller, change_reason, read_body
 from registry.openapi import IDEMPOTENCY_KEY, Operation, header, listing
 from registry.problems import Problem, bad_request, not_found, request_error
-from registry.rights import Right
+from registry.rights import Right, anywhere, there
 
 IF_MATCH = header("If-Match", "The ETag of the version that is changed.", required=True)
 REASON = header("X-Change-Reason", "Why a complete form is changed, or an entry deleted.")
@@ -48,6 +49,8 @@ class EntryListView(EntryView):
 class PatientList(EntryListView):
     """The patients the caller may see, and new ones."""
 
+    needs: ClassVar = {"get": there(Right.READ), "post": anywhere(Right.ENTER)}
+
     def operation(self, method: str) -> Operation:
         """Describe the calls."""
         if method == "get":
@@ -68,6 +71,8 @@ class PatientList(EntryListView):
 
 class InstanceList(EntryListView):
     """The instances of one form of a patient, and new ones."""
+
+    needs: ClassVar = {"get": there(Right.READ), "post": there(Right.ENTER)}
 
     def operation(self, method: str) -> Operation:
         """Describe the calls."""
@@ -103,13 +108,15 @@ class InstanceList(EntryListView):
 class EntryDetail(EntryView):
     """One entry: a patient form, or one instance of a repeating form."""
 
+    needs: ClassVar = {"get": there(Right.READ), "patch": there(Right.ENTER), "delete": there(Right.ENTER)}
+
     def operation(self, method: str) -> Operation:
         """Describe the calls."""
         name = self.form.title()
         read = {200: entry_component(self.form, warnings=True)}
         if method == "get":
             return Operation(f"{name}: one entry", responses=read)
-        guarded = (400, 401, 403, 404, 409, 412, 428)
+        guarded = (400, 401, 403, 404, 409, 412, 413, 415, 428)
         if method == "delete":
             return Operation(f"{name}: delete", responses={204: None}, parameters=(IF_MATCH, REASON), problems=guarded)
         return Operation(
@@ -122,7 +129,9 @@ class EntryDetail(EntryView):
 
     def get(self, request: Request, record_id: str, instance: int = 1) -> HttpResponse:
         """Return the entry with its ETag and what the soft checks say of it."""
-        return _read(service.get_entry(self.form, record_id, instance, by=caller(request)))
+        entry = service.get_entry(self.form, record_id, instance, by=caller(request))
+        note_reading(self.form, [entry])
+        return _read(entry)
 
     def patch(self, request: Request, record_id: str, instance: int = 1) -> HttpResponse:
         """Change the entry by a JSON merge patch."""
@@ -155,6 +164,8 @@ class EntryDetail(EntryView):
 class PooledForm(EntryListView):
     """One form over all patients that the caller may see."""
 
+    needs: ClassVar = {"get": there(Right.READ)}
+
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
         return _listed(self.form, f"{self.form.title()}: over all patients I may see")
@@ -169,6 +180,7 @@ class Dictionary(ApiView):
     """The data dictionary, as JSON or as REDCap's CSV file."""
 
     parameters: ClassVar = frozenset({"format"})
+    needs: ClassVar = {"get": anywhere(Right.READ)}
 
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
@@ -185,7 +197,6 @@ class Dictionary(ApiView):
 
     def get(self, request: Request) -> HttpResponse:
         """Return a row for each variable of each form."""
-        require(request, Right.READ)
         wanted = request.query_params.get("format", "json")
         if wanted not in ("json", "csv"):
             raise bad_request("format", "unknown_code", _("format: choose json or csv."))

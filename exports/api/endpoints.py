@@ -21,10 +21,10 @@ from exports.endpoints.outcome import OUTCOME_NAMES
 from exports.endpoints.store import are_being_computed, is_stale
 from exports.jobs import enqueue
 from exports.models import CohortOutcome, Job, Kind, PatientOutcome
-from registry.api import ApiView, answer, caller, read_body, require
+from registry.api import ApiView, answer, caller, read_body
 from registry.openapi import IDEMPOTENCY_KEY, Component, Operation, listing, parameter
 from registry.problems import bad_request, not_found
-from registry.rights import Caller, Right
+from registry.rights import Caller, Right, anywhere, there
 
 COHORT = Component(
     "CohortSummary",
@@ -75,6 +75,8 @@ OUTCOME = Component(
 class Endpoints(ApiView):
     """The summary of the cohort as it was last computed."""
 
+    needs: ClassVar = {"get": anywhere(Right.SEE_POOLED_ENDPOINTS)}
+
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
         return Operation(
@@ -83,7 +85,6 @@ class Endpoints(ApiView):
 
     def get(self, request: Request) -> HttpResponse:
         """Return the summary; before the first computation `overall` is null and `stale` true."""
-        require(request, Right.SEE_POOLED_ENDPOINTS)
         return answer(summary_json())
 
 
@@ -95,6 +96,7 @@ class PatientOutcomes(ApiView):
     """The outcomes of the patients that the caller may see, with the rows that decided them."""
 
     parameters: ClassVar = EntryPages.parameters | {"site", "record_id"}
+    needs: ClassVar = {"get": anywhere(Right.READ)}
 
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
@@ -109,7 +111,7 @@ class PatientOutcomes(ApiView):
 
     def get(self, request: Request) -> HttpResponse:
         """Return a page of outcomes."""
-        visible = _visible_to(require(request, Right.READ))
+        visible = _visible_to(caller(request))
         for name, column in (("site", "site_id"), ("record_id", "record_id")):
             text = request.query_params.get(name)
             if text is not None:
@@ -125,6 +127,8 @@ class PatientOutcomes(ApiView):
 class Recompute(ApiView):
     """A new computation of all endpoints."""
 
+    needs: ClassVar = {"post": anywhere(Right.SEE_POOLED_ENDPOINTS)}
+
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
         return Operation(
@@ -137,7 +141,7 @@ class Recompute(ApiView):
 
     def post(self, request: Request) -> HttpResponse:
         """Save a job; the answer comes before it has begun."""
-        by = require(request, Right.SEE_POOLED_ENDPOINTS)
+        by = caller(request)
         for name in read_body(request):
             message = _("There is nothing to send here but an empty object.")
             raise bad_request(name[:60], "unknown_field", message)
@@ -147,6 +151,8 @@ class Recompute(ApiView):
 
 class Recomputation(ApiView):
     """One computation that the caller asked for."""
+
+    needs: ClassVar = {"get": there(Right.READ)}
 
     def operation(self, _method: str) -> Operation:
         """Describe the call."""

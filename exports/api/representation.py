@@ -4,6 +4,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from crf.expressions import MAX_LENGTH
 from crf.forms import forms_by_name
 from exports.cuts import Privacy
 from exports.models import Job, Kind, State
@@ -17,13 +18,24 @@ JOB = Component(
     {
         "type": "object",
         "description": "A job: `state` says how far it has come, `progress` in percent, `error` why it failed.",
-        "required": ["id", "kind", "state", "progress", "error", "created_at", "started_at", "finished_at"],
+        "required": [
+            "id",
+            "kind",
+            "state",
+            "progress",
+            "error",
+            "error_code",
+            "created_at",
+            "started_at",
+            "finished_at",
+        ],
         "properties": {
             "id": {"type": "string", "format": "uuid"},
             "kind": {"type": "string", "enum": Kind.values},
             "state": {"type": "string", "enum": State.values},
             "progress": {"type": "integer", "minimum": 0, "maximum": 100},
             "error": {"type": ["string", "null"]},
+            "error_code": {"type": ["string", "null"]},
             "created_at": TIME,
             "started_at": TIME,
             "finished_at": TIME,
@@ -36,7 +48,17 @@ EXPORT = Component(
         "type": "object",
         "description": "A job that writes a file. `rows` has, for each sheet that was counted, how many rows the "
         "snapshot has and how many were written; `file` is there when the export is done.",
-        "required": [*JOB.schema["required"], "forms", "sites", "privacy", "labels", "rows", "file", "sha256"],
+        "required": [
+            *JOB.schema["required"],
+            "forms",
+            "sites",
+            "privacy",
+            "labels",
+            "filter",
+            "rows",
+            "file",
+            "sha256",
+        ],
         "properties": {
             **JOB.schema["properties"],
             "format": {"type": "string", "enum": ["xlsx"]},
@@ -44,6 +66,7 @@ EXPORT = Component(
             "sites": TEXTS,
             "privacy": {"type": "string", "enum": list(Privacy)},
             "labels": {"type": "boolean"},
+            "filter": {"type": ["string", "null"]},
             "rows": {
                 "type": "object",
                 "additionalProperties": {"type": "object", "properties": {"counted": COUNT, "written": COUNT}},
@@ -73,6 +96,7 @@ def export_request() -> Component:
                 "sites": {**TEXTS, "minItems": 1, "uniqueItems": True},
                 "privacy": {"type": "string", "enum": list(Privacy)},
                 "labels": {"type": "boolean", "default": True},
+                "filter": {"type": ["string", "null"], "maxLength": MAX_LENGTH},
             },
         },
     )
@@ -86,6 +110,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "state": job.state,
         "progress": job.progress,
         "error": job.error or None,
+        "error_code": job.error_code or None,
         "created_at": job.created_at,
         "started_at": job.started_at,
         "finished_at": job.finished_at,

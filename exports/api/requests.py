@@ -5,12 +5,14 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from crf.filters import FilterError
 from crf.forms import forms_by_name
 from exports.cuts import Cut, Privacy, allowed_levels, exportable_sites
-from registry.problems import Problem, request_error
+from exports.filtering import read_filter
+from registry.problems import Problem, bad_request, request_error
 from registry.rights import Caller, Right
 
-FIELDS = ("format", "forms", "sites", "privacy", "labels")
+FIELDS = ("format", "forms", "sites", "privacy", "labels", "filter")
 
 
 def read_cut(body: Mapping[str, Any], *, by: Caller) -> Cut:
@@ -25,15 +27,18 @@ def read_cut(body: Mapping[str, Any], *, by: Caller) -> Cut:
         *_wrong_list(body, "sites", sorted(by.sites_with(Right.READ)), code="unknown_site"),
         *_wrong_choice(body, "privacy", list(Privacy)),
         *_wrong_truth(body, "labels"),
+        *_wrong_filter(body),
     ]
     if errors:
         raise Problem(400, "invalid", _("Nothing was asked for. Mend what is said of each field."), errors=errors)
     sites = tuple(sorted(body.get("sites") or exportable_sites(by)))
+    privacy = Privacy(body.get("privacy", fullest(by, sites=sites)))
     return Cut(
         forms=tuple(name for name in forms_by_name() if name in body.get("forms", forms_by_name())),
         sites=sites,
-        privacy=Privacy(body.get("privacy", fullest(by, sites=sites))),
+        privacy=privacy,
         labels=body.get("labels", True),
+        filter=_usable_filter(body.get("filter"), privacy=privacy),
     )
 
 
@@ -78,6 +83,23 @@ def _wrong_truth(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     if name not in body or isinstance(body[name], bool):
         return []
     return [_error(name, "wrong_type", _("%(name)s: write true or false, without quotes."), [])]
+
+
+def _wrong_filter(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    text = body.get("filter")
+    if text is None or isinstance(text, str):
+        return []
+    return [_error("filter", "wrong_type", _("%(name)s: write an expression in quotes, or null for none."), [])]
+
+
+def _usable_filter(text: str | None, *, privacy: Privacy) -> str | None:
+    """Return the filter, None for a blank one; raise a 400 problem when a cut at this level cannot have it."""
+    if text is None or not text.strip():
+        return None
+    try:
+        return read_filter(text, privacy=privacy).text
+    except FilterError as error:
+        raise bad_request("filter", error.code, error.message) from None
 
 
 def _error(name: str, code: str, message: str, choices: Sequence[str]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Exports over REST: ask for one, watch it, fetch its file, call it off. Everybody sees their own."""
 
-import logging
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,17 +12,16 @@ from rest_framework.request import Request
 from crf.api.pages import EntryPages
 from exports.api.representation import EXPORT, export_json, export_request
 from exports.api.requests import read_cut
-from exports.cuts import Cut, CutNotAllowed, authorise_cut
+from exports.cuts import EXPORTING, Cut, CutNotAllowed, authorise_cut
 from exports.job_files import file_of
 from exports.jobs import cancel, enqueue
 from exports.models import Job, Kind, State
 from exports.models.job import JobQuerySet
+from registry.accesses import AccessKind, note_access
 from registry.api import ApiView, answer, caller, read_body
 from registry.openapi import IDEMPOTENCY_KEY, Operation, listing, parameter
 from registry.problems import Problem, not_found
-from registry.rights import Caller
-
-logger = logging.getLogger(__name__)
+from registry.rights import Caller, Right, anywhere, there
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -46,6 +44,8 @@ class ExportView(ApiView):
 
 class Exports(ExportView):
     """The exports that the caller asked for, and new ones."""
+
+    needs: ClassVar = {"get": there(Right.READ), "post": anywhere(*EXPORTING)}
 
     def operation(self, method: str) -> Operation:
         """Describe the calls."""
@@ -77,11 +77,14 @@ class Exports(ExportView):
         cut = read_cut(read_body(request), by=by)
         authorise_cut(by, cut)
         job = enqueue(Kind.EXPORT, parameters=cut.parameters(), by=by, sites=cut.sites)
+        _note(AccessKind.ASKED_FOR_EXPORT, job)
         return answer(export_json(job), status=202, headers={"Location": reverse("export", args=[job.pk])})
 
 
 class ExportDetail(ExportView):
     """One export."""
+
+    needs: ClassVar = {"get": there(Right.READ), "delete": there(Right.READ)}
 
     def operation(self, method: str) -> Operation:
         """Describe the calls."""
@@ -104,6 +107,8 @@ class ExportDetail(ExportView):
 class ExportFile(ExportView):
     """The file of an export."""
 
+    needs: ClassVar = {"get": there(*EXPORTING)}
+
     def operation(self, _method: str) -> Operation:
         """Describe the call."""
         file: dict[str, Any] = {"type": "string", "format": "binary"}
@@ -121,12 +126,18 @@ class ExportFile(ExportView):
         except FileNotFoundError:
             message = _("The file was kept for a week and is gone. Ask for the export again.")
             raise Problem(410, "file_is_gone", message) from None
-        logger.info("the file of export %s goes to %s", job.pk, caller(request).username)
+        _note(AccessKind.FETCHED_EXPORT, job)
         return FileResponse(
             file, as_attachment=True, filename=job.file_name, content_type=XLSX, headers=dict(self.HEADERS)
         )
 
     HEADERS: ClassVar = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+
+def _note(kind: AccessKind, job: Job) -> None:
+    """Note who asked for the export or fetched its file; the rows of a file are known when it is written."""
+    details = {"export": str(job.pk), "privacy": job.parameters["privacy"], "forms": job.parameters["forms"]}
+    note_access(kind, rows=dict.fromkeys(job.sites, 0), details=details)
 
 
 def _exports(by: Caller) -> JobQuerySet:

@@ -52,7 +52,7 @@ class Job(models.Model):
     `claim` is the number of the attempt that may write to the row: each new attempt has another one, so that a worker
     that was given up for dead and comes back can change nothing. `rows` says for each sheet of an export how many
     rows were `counted` in the snapshot and `written` to the file. `error` is for the person who asked, and holds no
-    data of patients. A job without `requested_by` is the system's own.
+    data of patients; `error_code` says the same to programs. A job without `requested_by` is the system's own.
     """
 
     access: ClassVar[Access] = of_a_person("requested_by_id")
@@ -62,6 +62,7 @@ class Job(models.Model):
     state = models.CharField(max_length=20, choices=State.choices, default=State.WAITING)
     progress = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(100)])
     error = models.TextField(default="", blank=True)
+    error_code = models.CharField(max_length=40, default="", blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     claim = models.UUIDField(null=True, blank=True, editable=False)
     heartbeat_at = models.DateTimeField(null=True, blank=True)

@@ -3,8 +3,9 @@
 import threading
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 
+from registry.acting import Door, acting
 from registry.rights import Role
 from tests.conftest import caller_now, make_person
 from tests.crf.examples import saved
@@ -60,17 +61,17 @@ def at_once(*functions):
 
 
 class OtherWriter:
-    """Another session that wrote something and has not committed yet."""
+    """Another session, of `by`, that wrote something and has not committed yet."""
 
-    def __init__(self, write):
+    def __init__(self, write, by):
         self.written, self.may_end = threading.Event(), threading.Event()
-        self.thread = threading.Thread(target=self._run, args=(write,))
+        self.thread = threading.Thread(target=self._run, args=(write, by))
         self.thread.start()
         assert self.written.wait(timeout=10)
 
-    def _run(self, write):
+    def _run(self, write, by):
         try:
-            with transaction.atomic():
+            with acting(by, door=Door.COMMAND):
                 write()
                 self.written.set()
                 self.may_end.wait(timeout=30)
@@ -116,8 +117,8 @@ def other_writer(transactional_db):
     """Starts another session that holds its transaction open; it is ended after the test."""
     writers = []
 
-    def start(write):
-        writers.append(OtherWriter(write))
+    def start(write, *, by):
+        writers.append(OtherWriter(write, by))
         return writers[-1]
 
     yield start

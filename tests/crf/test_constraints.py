@@ -2,13 +2,15 @@
 
 from datetime import timedelta
 
+import psycopg
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, ProgrammingError, connection, transaction
 
 from crf.constraint_problems import finding_of
 from crf.fields import CheckboxField, ChoiceField, DateField, NumberField, PartialDateField
 from crf.forms import all_forms, forms_by_name, repeating_forms
 from registry.models import Site
+from tests.conftest import as_owner, seeing
 from tests.crf.examples import COMPLETE, saved
 
 VARIABLES = [(form.form_name(), name) for form in all_forms() for name in form.variables()]
@@ -28,8 +30,9 @@ def rows(coordinator, patient):
 
 
 def execute(sql, *parameters):
-    """Run one statement; what it wrote stays only if it is accepted."""
-    with transaction.atomic(), connection.cursor() as cursor:
+    """Run one statement that sees every site; what it wrote stays only if it is accepted."""
+    everywhere = ",".join(Site.objects.values_list("code", flat=True))
+    with seeing(everywhere), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql, parameters)
 
 
@@ -128,10 +131,23 @@ def test_an_instance_number_is_used_once_a_patient(form, coordinator, patient):
     assert refused_by(put, form, "instance", 7) == f"{form}_instance_is_unique"
 
 
-def test_a_patient_with_entries_is_not_removed(rows):
+@pytest.mark.parametrize("form", COMPLETE)
+def test_no_entry_is_removed_by_the_application(form, rows):
+    table = forms_by_name()[form]._meta.db_table
+
+    with pytest.raises(ProgrammingError, match=f"permission denied for table {table}"):
+        execute(f"DELETE FROM {table}")  # noqa: S608 -- a name
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_patient_with_entries_is_not_removed_by_the_owner_either(rows):
     table = forms_by_name()["patient"]._meta.db_table
 
-    assert refused_by(execute, f"DELETE FROM {table}").endswith("_is_at_the_site_of_its_patient")  # noqa: S608 -- a name
+    with as_owner() as owner, pytest.raises(psycopg.IntegrityError) as caught:
+        owner.execute(f"DELETE FROM {table}")  # noqa: S608 -- a name
+
+    assert caught.value.diag.constraint_name.endswith("_is_at_the_site_of_its_patient")
 
 
 def test_a_site_with_patients_is_not_removed(rows):

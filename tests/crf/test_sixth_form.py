@@ -10,17 +10,19 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connections
 from psycopg import sql
 
 from crf.dictionary import COLUMNS
+from registry.settings import OWNER
 
 SETTINGS = """
 from registry.settings import *
 
 INSTALLED_APPS = [*INSTALLED_APPS, "biopsies"]
 ALLOWED_HOSTS = ["testserver"]
-DATABASES["default"]["NAME"] = "{database}"
+for one in DATABASES.values():
+    one["NAME"] = "{database}"
 """
 FORM = '''
 from typing import ClassVar
@@ -67,6 +69,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection
 from django.test import Client
 
+from registry.acting import Door, acting_as_the_system
 from registry.callers import create_token
 from registry.models import Membership, Person
 from registry.rights import Role
@@ -84,7 +87,7 @@ def send(method, path, body, **headers):
 
 
 def rows(sql):
-    with connection.cursor() as cursor:
+    with acting_as_the_system(door=Door.COMMAND), connection.cursor() as cursor:
         cursor.execute(sql)
         return [list(row) for row in cursor.fetchall()]
 
@@ -141,7 +144,7 @@ print(json.dumps(found))
 def scratch_database():
     """The name of an empty database on the server of the tests, dropped afterwards."""
     name = f"sixth_form_{uuid4().hex[:12]}"
-    parameters = {**connection.get_connection_params(), "dbname": "postgres"}
+    parameters = {**connections[OWNER].get_connection_params(), "dbname": "postgres"}
     for unknown_to_psycopg in ("cursor_factory", "context", "prepare_threshold", "server_side_binding"):
         parameters.pop(unknown_to_psycopg, None)
     with psycopg.connect(**parameters, autocommit=True) as server:

@@ -3,6 +3,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 
 from crf.forms import all_forms, patient_form
 from crf.management.commands.generate_cohort import enter
@@ -90,10 +91,10 @@ def test_the_command_enters_patients_after_those_there_are(sites):
 @pytest.mark.django_db
 def test_the_files_load_to_the_same_as_the_command_enters(sites, tmp_path):
     call_command("generate_cohort", patients=20, seed=3, out=tmp_path, stdout=StringIO())
-    call_command("load_forms", str(tmp_path), stdout=StringIO())
-    loaded = entries()
-    for form in reversed(all_forms()):
-        form.objects.all().delete()
+    with transaction.atomic():
+        call_command("load_forms", str(tmp_path), stdout=StringIO())
+        loaded = entries()
+        transaction.set_rollback(True)
 
     call_command("generate_cohort", patients=20, seed=3, stdout=StringIO(), stderr=StringIO())
 

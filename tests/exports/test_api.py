@@ -62,6 +62,7 @@ def test_an_export_that_is_asked_for_waits_at_its_address(data_manager_api):
         "state": "waiting",
         "progress": 0,
         "error": None,
+        "error_code": None,
         "created_at": job.created_at.isoformat().replace("+00:00", "Z"),
         "started_at": None,
         "finished_at": None,
@@ -70,6 +71,7 @@ def test_an_export_that_is_asked_for_waits_at_its_address(data_manager_api):
         "sites": ["MTP", "NIM", "STR"],
         "privacy": "full",
         "labels": True,
+        "filter": None,
         "rows": {},
         "file": None,
         "file_name": None,
@@ -80,7 +82,13 @@ def test_an_export_that_is_asked_for_waits_at_its_address(data_manager_api):
 
 
 def test_what_is_asked_for_is_kept_with_the_job(data_manager_api):
-    wanted = {"forms": ["dosing", "patient"], "sites": ["NIM"], "privacy": "limited", "labels": False}
+    wanted = {
+        "forms": ["dosing", "patient"],
+        "sites": ["NIM"],
+        "privacy": "limited",
+        "labels": False,
+        "filter": "[sex] = 'F'",
+    }
 
     ask(data_manager_api, **wanted)
 

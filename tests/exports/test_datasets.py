@@ -11,17 +11,14 @@ from crf.fields import CheckboxField, PartialDateField, TextField
 from crf.forms import all_forms, forms_by_name
 from exports.cuts import Cut, Privacy
 from exports.datasets import (
-    IS_FREE_TEXT,
-    IS_IDENTIFIER,
     ROWS_AT_A_TIME,
-    Withheld,
     columns_of,
     counted_rows,
     rows_of,
     snapshot,
-    withheld_variables,
 )
 from exports.pseudonyms import Pseudonyms
+from exports.withheld import IS_FREE_TEXT, IS_IDENTIFIER, Withheld, withheld_variables
 from exports.writers.workbook import Kind
 from registry.acting import Door, acting
 from tests.crf.examples import saved
@@ -317,7 +314,7 @@ def test_all_forms_are_of_one_moment_while_others_write(enter, patient, data_man
         enter("dosing", record_id="MTP-001")
         connection.close()
 
-    with snapshot() as taken_at:
+    with snapshot(data_manager) as taken_at:
         writer = Thread(target=write)
         writer.start()
         writer.join()
@@ -326,19 +323,19 @@ def test_all_forms_are_of_one_moment_while_others_write(enter, patient, data_man
 
     assert during == [1, 0]
     assert (counted["patient"], counted["dosing"]) == (1, 0)
-    assert [len(read_now(form)) for form in (PATIENT, DOSING)] == [2, 1]
+    assert [len(read_now(form, by=data_manager)) for form in (PATIENT, DOSING)] == [2, 1]
     assert taken_at.utcoffset() == timedelta(0)
 
 
-def read_now(form):
-    with snapshot():
+def read_now(form, *, by):
+    with snapshot(by):
         return read(form)
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_nothing_can_be_written_in_a_snapshot(sites):
-    with pytest.raises(InternalError, match="read-only"), snapshot(), connection.cursor() as cursor:
+def test_nothing_can_be_written_in_a_snapshot(data_manager):
+    with pytest.raises(InternalError, match="read-only"), snapshot(data_manager), connection.cursor() as cursor:
         cursor.execute("UPDATE registry_site SET name = name")
 
 

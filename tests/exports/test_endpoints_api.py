@@ -279,6 +279,7 @@ def test_a_computation_that_is_asked_for_waits_at_its_address(reader):
         "state": "waiting",
         "progress": 0,
         "error": None,
+        "error_code": None,
         "created_at": job.created_at.isoformat().replace("+00:00", "Z"),
         "started_at": None,
         "finished_at": None,

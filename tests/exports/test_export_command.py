@@ -35,7 +35,7 @@ def test_sites_forms_privacy_and_labels_can_be_chosen(out):
 
     call_command("export", "--out", str(out), *chosen)
 
-    wanted = {"forms": ["dosing"], "sites": ["MTP", "NIM"], "privacy": "deidentified", "labels": False}
+    wanted = {"forms": ["dosing"], "sites": ["MTP", "NIM"], "privacy": "deidentified", "labels": False, "filter": None}
     assert Job.objects.get().parameters == wanted
     assert load_workbook(out).sheetnames == ["dosing", "codebook", "endpoints", "outcomes", "manifest"]
 
@@ -61,7 +61,7 @@ def test_a_folder_that_is_not_there_is_named(out):
 
 def test_an_export_that_fails_says_why_and_leaves_no_file(out, monkeypatch):
     def fail(_work):
-        raise jobs.JobFailed("No.")
+        raise jobs.JobFailed("No.", code="refused")
 
     monkeypatch.setitem(jobs.RUNNERS, Kind.EXPORT, fail)
 

@@ -9,6 +9,7 @@ from exports import job_files, jobs
 from exports.models import Job, Kind, State
 from registry.callers import create_token
 from registry.models import Membership, Person
+from registry.rights import Right
 
 pytestmark = pytest.mark.django_db
 
@@ -92,7 +93,7 @@ def test_a_job_without_a_file_is_done_as_well(job, runner, export_folder):
 def test_a_job_that_cannot_be_done_fails_at_once_and_says_why(job, runner, export_folder):
     def refuse(work):
         work.draft.write_bytes(b"half")
-        raise jobs.JobFailed("You may not.")
+        raise jobs.JobFailed("You may not.", code="not_allowed")
 
     runner(refuse)
 
@@ -266,6 +267,7 @@ def test_a_job_of_a_person_who_is_no_longer_active_fails(job, runner):
 
     job.refresh_from_db()
     assert (job.state, job.error) == (State.FAILED, "The person who asked for this is no longer active.")
+    assert (job.error_code, job.file_name) == ("not_allowed", "")
 
 
 def test_a_job_asked_for_with_a_token_of_one_site_acts_there_only(job, sites):
@@ -277,6 +279,14 @@ def test_a_job_asked_for_with_a_token_of_one_site_acts_there_only(job, sites):
 
     assert set(caller.rights.values()) == {frozenset({"MTP"})}
     assert caller.token_id == token.pk
+
+
+def test_a_job_asked_for_with_a_narrowed_token_has_its_rights_only(job):
+    _text, token = create_token(job.requested_by, rights=["read"])
+    Job.objects.filter(pk=job.pk).update(token=token)
+    job.refresh_from_db()
+
+    assert jobs.caller_behind(job).rights.keys() == {Right.READ}
 
 
 @pytest.mark.parametrize("gone", [{"revoked_at": LONG_AGO}, {"expires_at": LONG_AGO}])

@@ -65,6 +65,7 @@ def _environment(folder):
         "DATABASE_URL": address,
         "BROKER_URL": BROKER,
         "VAR_DIR": str(folder),
+        "DATABASE_OWNER_URL": "none",
         "SECRET_KEY": settings.SECRET_KEY,
         "PSEUDONYM_KEY": settings.PSEUDONYM_KEY,
         "JOB_LEASE_SECONDS": str(LEASE_SECONDS),

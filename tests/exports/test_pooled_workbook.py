@@ -190,7 +190,7 @@ def test_nobody_else_on_the_machine_can_read_the_file(entered, export):
 
 def test_the_same_cut_of_the_same_moment_has_the_same_digest(entered, export, monkeypatch):
     moment = datetime(2025, 6, 1, 12, tzinfo=UTC)
-    monkeypatch.setattr(pooled_workbook, "snapshot", lambda: _at(moment))
+    monkeypatch.setattr(pooled_workbook, "snapshot", lambda by: _at(moment, by=by))
 
     assert export().sha256 == export().sha256
 
@@ -198,8 +198,8 @@ def test_the_same_cut_of_the_same_moment_has_the_same_digest(entered, export, mo
 class _at:  # noqa: N801 -- stands for a function
     """The snapshot, with its moment set."""
 
-    def __init__(self, moment):
-        self._moment, self._snapshot = moment, snapshot()
+    def __init__(self, moment, *, by):
+        self._moment, self._snapshot = moment, snapshot(by)
 
     def __enter__(self):
         self._snapshot.__enter__()
@@ -215,6 +215,7 @@ def test_who_lost_the_right_while_the_job_waited_gets_nothing(entered, export, d
     job = export()
 
     assert (job.state, job.error) == (State.FAILED, "None of your roles allows exports. Ask the data manager.")
+    assert (job.error_code, job.file_name) == ("not_allowed", "")
     assert list(job_files.folder().iterdir()) == []
 
 

@@ -331,7 +331,7 @@ def test_the_command_computes_everything_and_says_what_changed(treated, data_man
 
 def test_a_computation_that_fails_says_why(treated, monkeypatch):
     def fail(_work):
-        raise jobs.JobFailed("No.")
+        raise jobs.JobFailed("No.", code="refused")
 
     monkeypatch.setitem(jobs.RUNNERS, Kind.ENDPOINTS, fail)
 

@@ -6,8 +6,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from registry.callers import caller_with_token
 from registry.models import Token
-from registry.rights import Role
+from registry.rights import READING, Right, Role
 from tests.conftest import Api, make_person
 
 
@@ -71,3 +72,18 @@ def test_the_history_says_that_a_command_made_it(person):
     with connection.cursor() as cursor:
         cursor.execute("SELECT pgh_context->>'door', pgh_context->>'username' FROM registry_tokenhistory")
         assert cursor.fetchall() == [("command", "system")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rights"),
+    [
+        ([], set(Right) - {Right.VERIFY, Right.SIGN}),
+        (["--read-only"], READING),
+        (["--rights", "read", "enter"], {Right.READ, Right.ENTER}),
+    ],
+)
+def test_a_token_keeps_all_rights_those_that_read_or_those_that_are_named(arguments, rights, person):
+    token = printed("somebody", "--name", "script", *arguments).strip()
+
+    assert set(caller_with_token(token, now=timezone.now()).rights) == set(rights)
+    assert Token.objects.get().name == "script"

@@ -107,10 +107,10 @@ def test_both_servers_start_serve_two_processes_and_stop_with_the_last(folder):
 
 
 def test_what_was_written_is_there_at_the_next_start(folder):
-    with holding(folder, "postgres") as holder, psycopg.connect(holder.addresses.database_url) as connection:
+    with holding(folder, "postgres") as holder, psycopg.connect(holder.addresses.database_owner_url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
 
-    with holding(folder, "postgres") as holder, psycopg.connect(holder.addresses.database_url) as connection:
+    with holding(folder, "postgres") as holder, psycopg.connect(holder.addresses.database_owner_url) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
@@ -125,13 +125,13 @@ def test_killed_processes_leave_no_server_behind(folder):
 
 def test_servers_that_were_killed_themselves_start_again_on_their_data(folder):
     with holding(folder) as holder:
-        with psycopg.connect(holder.addresses.database_url) as connection:
+        with psycopg.connect(holder.addresses.database_owner_url) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         killed = postmaster(folder)
         killed.kill()
         killed.wait()
 
-        with holding_also(folder) as other, psycopg.connect(other.addresses.database_url) as connection:
+        with holding_also(folder) as other, psycopg.connect(other.addresses.database_owner_url) as connection:
             assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
@@ -194,16 +194,21 @@ def test_a_data_folder_left_half_made_is_made_anew(folder):
         assert postgres_works(holder.addresses)
 
 
-def test_nobody_gets_in_without_the_password_and_our_role_is_no_superuser(folder):
+def test_nobody_gets_in_without_the_password_and_our_roles_are_no_superusers(folder):
     with holding(folder) as holder:
         kept = Servers(folder).kept
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(host="127.0.0.1", port=kept.postgres_port, user="postgres", dbname="ecrf", password="guess")
         with redis.Redis(port=kept.valkey_port) as stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
-        with psycopg.connect(holder.addresses.database_url) as connection:
-            role = connection.execute("SELECT rolname, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = user")
-            assert role.fetchone() == ("ecrf", False, False)
+        for address, expected in (
+            (holder.addresses.database_url, ("ecrf_app", False, False, False, False)),
+            (holder.addresses.database_owner_url, ("ecrf_owner", False, False, False, True)),
+        ):
+            with psycopg.connect(address) as connection:
+                may = "rolsuper, rolbypassrls, rolcreaterole, rolcreatedb"
+                role = connection.execute(f"SELECT rolname, {may} FROM pg_roles WHERE rolname = user")  # noqa: S608
+                assert role.fetchone() == expected
 
     for private in ("servers.json", "postgres/postgresql.conf", "valkey/valkey.conf"):
         assert stat.S_IMODE((folder / private).stat().st_mode) == 0o600

@@ -2,6 +2,7 @@
 
 import stat
 import threading
+from contextlib import nullcontext
 
 import pytest
 
@@ -39,6 +40,12 @@ def test_each_setting_says_what_to_write():
         ("HTTPS", "true", "on"),
         ("DEBUG", "0", "maybe"),
         ("LOG_LEVEL", "WARNING", "LOUD"),
+        ("SESSION_IDLE_MINUTES", "1", "0"),
+        ("SESSION_IDLE_MINUTES", "720", "721"),
+        ("REQUIRE_TOTP", "everybody", "somebody"),
+        ("TRUSTED_PROXIES", "10", "11"),
+        ("EMAIL_URL", "smtp+tls://u:p@mail.example.org:587", "http://mail.example.org"),
+        ("EMAIL_FROM", "ecrf@example.org", "ecrf"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_to_write_but_not_repeated(variable, accepted, refused):
@@ -48,6 +55,34 @@ def test_a_wrong_value_is_named_with_what_to_write_but_not_repeated(variable, ac
         read_environment(GIVEN | {variable: refused})
 
     assert str(error.value) == f"{variable} is not what it should be. Write {EXPECTED[variable.lower()]}."
+
+
+OIDC = {"OIDC_ISSUER": "https://login.example.org", "OIDC_CLIENT_ID": "ecrf", "OIDC_CLIENT_SECRET": "secret"}
+
+
+@pytest.mark.parametrize("missing", list(OIDC))
+def test_openid_connect_is_set_up_as_a_whole_or_not_at_all(missing):
+    assert read_environment(GIVEN | OIDC).oidc_client_id == "ecrf"
+
+    with pytest.raises(SettingError, match=f"^{missing} is missing"):
+        read_environment(GIVEN | {name: value for name, value in OIDC.items() if name != missing})
+
+
+@pytest.mark.parametrize(
+    ("issuer", "accepted"),
+    [
+        ("https://login.example.org/realms/one", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://localhost.example.org", False),
+        ("http://login.example.org", False),
+        ("https://login.example.org?x=1", False),
+    ],
+)
+def test_an_issuer_is_reached_by_https_unless_it_is_on_this_machine(issuer, accepted):
+    variables = GIVEN | OIDC | {"OIDC_ISSUER": issuer}
+
+    with nullcontext() if accepted else pytest.raises(SettingError, match=r"^OIDC_ISSUER is not"):
+        assert read_environment(variables).oidc_issuer == issuer
 
 
 @pytest.mark.parametrize("missing", ["SECRET_KEY", "PSEUDONYM_KEY"])

@@ -144,13 +144,13 @@ def test_missing_migrations_are_down(everything_lives, monkeypatch):
 
 
 def test_a_role_that_row_level_security_does_not_hold_for_degrades(everything_lives, monkeypatch):
-    monkeypatch.setattr(vital_signs, "ROLE_IS_FREE", vital_signs.ROLE_IS_FREE.replace("current_user", "'postgres'"))
+    monkeypatch.setattr(vital_signs, "IS_UNFIT", vital_signs.IS_UNFIT.replace("current_user", "'postgres'"))
 
     assert readiness()[1]["checks"]["role"]["status"] == "degraded"
 
 
 def test_a_database_that_does_not_answer_is_down_and_the_rest_is_still_told(everything_lives, monkeypatch):
-    monkeypatch.setattr(vital_signs, "ROLE_IS_FREE", "SELECT pg_sleep(9)")
+    monkeypatch.setattr(vital_signs, "IS_UNFIT", "SELECT pg_sleep(9)")
     monkeypatch.setattr(health, "DATABASE_MILLISECONDS", 20)
 
     code, answer = readiness()

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from crf.forms import forms_by_name
 from registry.acting import Door, acting_as_the_system
-from registry.history_chain import broken_chains, history_models, make_checkpoint
+from registry.history import history_models
+from registry.history_chain import broken_chains, make_checkpoint
 from registry.models import HistoryChain
 from tests.conftest import as_owner
 from tests.crf.conftest import at_once
@@ -89,7 +90,7 @@ def test_a_row_slipped_in_is_named(chart):
     columns = [field.column for field in forms_by_name()["dosing"]._meta.local_fields]
     copied = ", ".join(f'"{name}"' for name in [*columns, "pgh_obj_id", "pgh_label", "pgh_context", "pgh_chain"])
     tamper(
-        f"INSERT INTO crf_dosinghistory ({copied}, pgh_created_at, pgh_seq, pgh_digest)"
+        f"INSERT INTO crf_dosinghistory ({copied}, pgh_created_at, pgh_seq, pgh_digest)"  # noqa: S608 -- columns
         f" SELECT {copied}, now(), 4, pgh_digest FROM crf_dosinghistory"
     )
 
@@ -103,7 +104,7 @@ def test_a_chain_removed_with_its_end_is_found_by_a_checkpoint_alone(chart, tmp_
     call_command("checkpoint_history", str(file), stdout=StringIO())
     tamper(
         "DELETE FROM crf_adverseeventhistory",
-        "UPDATE registry_historychain SET length = 2, digest = (SELECT pgh_digest FROM crf_dosinghistory)"
+        "UPDATE registry_historychain SET length = 2, digest = (SELECT pgh_digest FROM crf_dosinghistory)"  # noqa: S608
         f" WHERE chain = '{chart}'",
     )
     out = StringIO()

@@ -589,8 +589,8 @@ def test_a_program_older_than_the_server_is_passed_over(monkeypatch, tmp_path):
         program("pg_dump", major=19)
 
 
-def test_without_the_owners_address_nothing_is_backed_up(tmp_path, settings):
-    settings.DATABASES = {"default": settings.DATABASES["default"]}
+def test_without_the_owners_address_nothing_is_backed_up(tmp_path, monkeypatch):
+    monkeypatch.delitem(ours.DATABASES, OWNER)
 
     with pytest.raises(CommandError, match="DATABASE_OWNER_URL is `none`"):
         backup(tmp_path / "backup.ecrf")

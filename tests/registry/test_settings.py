@@ -1,6 +1,7 @@
 """Django's settings, as far as they are made by us."""
 
 import os
+import secrets
 import subprocess
 import sys
 
@@ -38,3 +39,31 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(program):
 
     assert done.returncode == 1
     assert done.stderr.splitlines() == ["PORT is not what it should be. Write a port from 1 to 65535, such as 8000."]
+
+
+@pytest.mark.slow
+def test_django_finds_nothing_to_warn_of_in_the_settings_of_a_real_installation():
+    production = {
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "BROKER_URL": "redis://127.0.0.1:1/0",
+        "SECRET_KEY": secrets.token_hex(32),
+        "PSEUDONYM_KEY": "s" * 32,
+        "MAKE_SECRETS": "false",
+        "ALLOWED_HOSTS": "ecrf.example.org",
+        "HTTPS": "true",
+    }
+
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=PROJECT,
+        env=os.environ | production,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stdout.strip()) == (0, "System check identified no issues (0 silenced)."), done.stderr
+
+
+def test_errors_show_no_settings_and_there_is_no_admin(settings):
+    assert not settings.ENVIRONMENT.debug
+    assert not [app for app in settings.INSTALLED_APPS if "admin" in app]

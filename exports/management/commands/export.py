@@ -8,9 +8,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from crf.filters import FilterError
 from crf.forms import forms_by_name
 from exports import jobs
 from exports.cuts import Cut, Privacy
+from exports.filtering import read_filter
 from exports.job_files import file_of
 from exports.models import Job, Kind, State
 from exports.pooled_workbook import OUTCOMES
@@ -29,9 +31,12 @@ class Command(BaseCommand):
         parser.add_argument("--site", action="append", default=[], help="code of a site; can be given several times")
         parser.add_argument("--form", action="append", default=[], help="name of a form; can be given several times")
         parser.add_argument("--privacy", choices=list(Privacy), default=Privacy.FULL)
+        parser.add_argument("--filter", metavar="EXPRESSION", help="rows to leave in: docs/redcap-filters.md")
         parser.add_argument("--no-labels", dest="labels", action="store_false", help="codes without labels")
 
-    def handle(self, *, out: Path, site: list[str], form: list[str], privacy: str, labels: bool, **_: Any) -> None:
+    def handle(
+        self, *, out: Path, site: list[str], form: list[str], privacy: str, labels: bool, filter: str | None, **_: Any
+    ) -> None:
         """Run the command."""
         by = the_system()
         if not out.parent.is_dir():
@@ -41,6 +46,7 @@ class Command(BaseCommand):
             sites=chosen(site, of=sorted(by.sites), option="--site"),
             privacy=Privacy(privacy),
             labels=labels,
+            filter=usable(filter, privacy=Privacy(privacy)),
         )
         with jobs.as_the_machine():
             job = jobs.enqueue(Kind.EXPORT, parameters=cut.parameters(), by=by, sites=cut.sites, doorbell=False)
@@ -59,6 +65,16 @@ def chosen(given: Collection[str], *, of: Collection[str], option: str) -> tuple
         if name not in of:
             raise CommandError(f"{option} {name}: there is no such one. Choose from: {', '.join(of)}.")
     return tuple(name for name in of if not given or name in given)
+
+
+def usable(text: str | None, *, privacy: Privacy) -> str | None:
+    """Return the filter, None for a blank one. Raises CommandError when the cut cannot have it."""
+    if text is None or not text.strip():
+        return None
+    try:
+        return read_filter(text, privacy=privacy).text
+    except FilterError as error:
+        raise CommandError(f"--filter: {error.message}") from error
 
 
 def finish(job: Job) -> None:

@@ -27,8 +27,9 @@ class Command(Migrate):
             raise CommandError("DATABASE_OWNER_URL is `none` here. Migrate where the owner's address is known.")
         connection = connections[options["database"]]
         try:
+            list(row_security.tables())  # nothing is begun while a table is undecided
             application_role.ensure(connection)
-        except application_role.UnfitRole as error:
+        except (application_role.UnfitRole, row_security.UndecidedTable) as error:
             raise CommandError(str(error)) from None
         # First, because triggers call them: migrations that bring rows leave a trace too.
         row_security.install_functions(connection)

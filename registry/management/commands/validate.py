@@ -17,7 +17,9 @@ from registry.validation import as_text, results
 class Command(BaseCommand):
     """Checks the live system and prints a sheet to sign."""
 
-    help = "Check this installation: requirement, test, result, to be signed. Exit status 1 if a requirement is not met."
+    help = (
+        "Check this installation: requirement, test, result, to be signed. Exit status 1 if a requirement is not met."
+    )
     requires_system_checks = []  # they are on the sheet
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -40,6 +42,8 @@ class Command(BaseCommand):
             head.append("Not tested:   the restore of a backup (--rehearse)")
         self.stdout.write(as_text(rows, head=head))
         if html is not None:
-            html.write_text(render_to_string("registry/validation.html", {"head": head, "rows": rows}), encoding="utf-8")
+            html.write_text(
+                render_to_string("registry/validation.html", {"head": head, "rows": rows}), encoding="utf-8"
+            )
         if failed:
             raise CommandError(f"{failed} of {len(rows)} requirements are not met.")

@@ -1,9 +1,14 @@
 """Our settings with the bare app, and nothing between the server and its view but what Django itself brings."""
 
 from registry.settings import *  # noqa: F403 -- the same servers and options
-from registry.settings import INSTALLED_APPS, REST_FRAMEWORK
+from registry.settings import INSTALLED_APPS, MIDDLEWARE, REST_FRAMEWORK
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.bench.bare"]
+MIDDLEWARE = [
+    name
+    for name in MIDDLEWARE
+    if name.startswith(("django.", "whitenoise.")) and name != "django.contrib.auth.middleware.LoginRequiredMiddleware"
+]
 ROOT_URLCONF = "tests.bench.bare.urls"
 REST_FRAMEWORK = {
     **{name: value for name, value in REST_FRAMEWORK.items() if name.startswith("DEFAULT_RENDERER")},

@@ -10,7 +10,8 @@ from registry.rights import Role
 from tests.crf.examples import COMPLETE, REPEATING, saved
 from tests.registry.test_api import problem
 
-ARGUMENTS = {"record_id": "NIM-001", "instance": 1, "job_id": uuid4()}
+ARGUMENTS = {"record_id": "NIM-001", "instance": 1, "job_id": uuid4(), "code": "NIM", "username": "nobody.all"}
+ARGUMENTS |= {"membership_id": 10**9, "token_id": 10**9, "report_id": 10**9}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -34,7 +35,7 @@ def address(name, **arguments):
 
 
 def test_the_routes_are_those_of_the_design():
-    expected = {"me", "sites", "dictionary", "patients", "patient", "entries"}
+    expected = {"me", "sites", "dictionary", "patients", "patient", "entries", "reports", "report"}
     expected |= {f"{form}-{kind}" for form in REPEATING for kind in ("instances", "instance")}
     expected |= {f"{form}-pooled" for form in COMPLETE}
 

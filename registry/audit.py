@@ -1,0 +1,233 @@
+"""The audit trail: who changed what, when, through which door, from what to what and why; and who saw or took what.
+
+Read from the history tables, which triggers write (`registry.history`), and from the list of accesses
+(`registry.accesses`). Everybody sees the trail of the patients whom they may read; that of people, roles, tokens and
+sites is for those who manage them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from django.db import connection, models
+from msgspec.json import decode
+
+from registry.history import history_models, tracked_by
+from registry.models import AccessEvent
+from registry.rights import Caller, Right
+
+ACCESS = "access"
+"""What stands in the place of a form for an access."""
+BESIDE_THE_DATA = (
+    "{pgh_id,pgh_seq,pgh_digest,pgh_chain,pgh_obj_id,pgh_label,pgh_context,pgh_created_at,"
+    "id,version,created_at,updated_at}"
+)
+"""Columns of a history row that are not what somebody changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trail:
+    """What is asked of the audit trail; None asks for everything."""
+
+    record_id: str | None = None
+    form: str | None = None
+    variable: str | None = None
+    user: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands in the trail, which is in the order of time: pages are cut at it."""
+
+    at: datetime
+    source: str
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One change of a row, or one access. `changes` maps each variable to its value before and after."""
+
+    place: Place
+    action: str
+    form: str
+    record_id: str | None
+    instance: int | None
+    site: str | None
+    actor: Mapping[str, Any]
+    changes: Mapping[str, tuple[Any, Any]]
+    details: Mapping[str, Any]
+
+
+def read_trail(trail: Trail, *, by: Caller, before: Place | None = None, most: int = 100) -> list[AuditRecord]:
+    """Return the latest records that `trail` asks for and `by` may see, at most `most`, those before a place only."""
+    sources = [source for source in _sources(by) if trail.form in (None, source.form) and source.has(trail.variable)]
+    if not sources:
+        return []
+    parts, parameters = [], []
+    for source in sources:
+        part, needed = source.query(trail, by=by, before=before)
+        parts.append(f"({part} ORDER BY at DESC, key DESC LIMIT {int(most)})")
+        parameters += needed
+    every = " UNION ALL ".join(parts)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT * FROM ({every}) trail ORDER BY at DESC, source DESC, key DESC LIMIT {int(most)}",  # noqa: S608 -- names of tables
+            parameters,
+        )
+        return [_record(row) for row in cursor.fetchall()]
+
+
+def whole_trail(trail: Trail, *, by: Caller, at_once: int = 1_000) -> Iterator[AuditRecord]:
+    """Yield every record that `trail` asks for and `by` may see, the latest first; memory does not grow with them."""
+    before = None
+    while records := read_trail(trail, by=by, before=before, most=at_once):
+        yield from records
+        before = records[-1].place
+
+
+def forms_of_the_trail(by: Caller) -> list[str]:
+    """Return the names that `Trail.form` may have for `by`."""
+    return [source.form for source in _sources(by)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One table of the trail. `columns` are SQL: the key, and where a row belongs."""
+
+    form: str
+    table: str
+    columns: frozenset[str]
+    of_patients: bool
+
+    def has(self, variable: str | None) -> bool:
+        return variable is None or variable in self.columns
+
+    def query(self, trail: Trail, *, by: Caller, before: Place | None) -> tuple[str, list[Any]]:
+        """Return the SQL of the rows of this table, and its parameters."""
+        where, parameters = self._conditions(trail, by=by)
+        if before is not None:
+            where.append("(changed.pgh_created_at, %s::text, changed.pgh_id) < (%s, %s, %s)")
+            parameters += [self.form, before.at, before.source, before.key]
+        previous = (
+            f"SELECT former.* FROM {self.table} former WHERE former.pgh_chain = changed.pgh_chain"  # noqa: S608 -- names of tables
+            " AND former.pgh_obj_id = changed.pgh_obj_id AND former.pgh_seq < changed.pgh_seq"
+            " ORDER BY former.pgh_seq DESC LIMIT 1"
+        )
+        sql = (
+            f"SELECT changed.pgh_created_at AS at, '{self.form}' AS source, changed.pgh_id AS key, changed.pgh_label,"  # noqa: S608 -- names of tables
+            f" {self._or_null('record_id')}::text, {self._or_null('instance')}::int, {self._or_null('site_id')}::text,"
+            f" changed.pgh_context::text, (to_jsonb(changed) - '{BESIDE_THE_DATA}'::text[])::text,"
+            f" (to_jsonb(before) - '{BESIDE_THE_DATA}'::text[])::text"
+            f" FROM {self.table} changed LEFT JOIN LATERAL ({previous}) before ON changed.pgh_label <> 'insert'"
+            f" WHERE {' AND '.join(where)}"
+        )
+        return sql, parameters
+
+    def _conditions(self, trail: Trail, *, by: Caller) -> tuple[list[str], list[Any]]:
+        where, parameters = ["true"], list[Any]()
+        if self.of_patients:
+            where.append("changed.site_id = ANY(%s)")
+            parameters.append(sorted(by.sites_with(Right.READ)))
+        for condition, value in (
+            ("changed.pgh_chain = %s", trail.record_id),
+            ("changed.pgh_context->>'username' = %s", trail.user),
+            ("changed.pgh_created_at >= %s", trail.since),
+            ("changed.pgh_created_at < %s", trail.until),
+        ):
+            if value is not None:
+                where.append(condition)
+                parameters.append(value)
+        if trail.variable is not None:
+            # The reason why there is no value belongs to the variable.
+            said = "jsonb_build_array(to_jsonb({row})->%s" + (
+                ", {row}.missing->%s)" if "missing" in self.columns else ")"
+            )
+            where.append(f"{said.format(row='changed')} IS DISTINCT FROM {said.format(row='before')}")
+            parameters += [trail.variable] * (4 if "missing" in self.columns else 2)
+        return where, parameters
+
+    def _or_null(self, column: str) -> str:
+        return f"changed.{column}" if column in self.columns else "NULL"
+
+
+class _Accesses(_Source):
+    """The list of accesses."""
+
+    def query(self, trail: Trail, *, by: Caller, before: Place | None) -> tuple[str, list[Any]]:
+        where = ["site_id = ANY(%s)"]
+        parameters: list[Any] = [sorted(by.sites_with(Right.READ))]
+        for condition, value in (
+            ("record_id = %s", trail.record_id),
+            ("actor->>'username' = %s", trail.user),
+            ("at >= %s", trail.since),
+            ("at < %s", trail.until),
+        ):
+            if value is not None:
+                where.append(condition)
+                parameters.append(value)
+        if before is not None:
+            where.append("(at, %s::text, id) < (%s, %s, %s)")
+            parameters += [self.form, before.at, before.source, before.key]
+        sql = (
+            f"SELECT at, '{self.form}' AS source, id AS key, kind, NULLIF(record_id, ''), NULL::int, site_id,"  # noqa: S608 -- constants
+            f" actor::text, details::text, NULL FROM {self.table} WHERE {' AND '.join(where)}"
+        )
+        return sql, parameters
+
+
+def _sources(by: Caller) -> list[_Source]:
+    manages = by.may_anywhere(Right.MANAGE)
+    return [source for source in _all_sources() if source.of_patients or manages]
+
+
+@cache
+def _all_sources() -> tuple[_Source, ...]:
+    sources = [
+        _Source(
+            name_in_the_trail(tracked_by(history)),
+            connection.ops.quote_name(history._meta.db_table),
+            frozenset(str(field.column) for field in history._meta.local_fields),
+            of_patients=any(field.column == "site_id" and not field.null for field in history._meta.local_fields),
+        )
+        for history in history_models()
+    ]
+    accesses = _Accesses(ACCESS, connection.ops.quote_name(AccessEvent._meta.db_table), frozenset(), of_patients=True)
+    return (*sources, accesses)
+
+
+def name_in_the_trail(model: type[models.Model]) -> str:
+    """Return the name of a tracked model for people: a form's own, else that of the model, `membership`."""
+    name = getattr(model, "form_name", None)
+    return name() if name else str(model._meta.verbose_name).replace(" ", "_")
+
+
+def _record(row: Sequence[Any]) -> AuditRecord:
+    at, source, key, label, record_id, instance, site, actor, after, before = row
+    place, who = Place(at, source, key), decode(actor)
+    now = decode(after)
+    if source == ACCESS:
+        return AuditRecord(place, label, source, record_id, None, site, who, {}, now)
+    found = AuditRecord(place, label, source, record_id, instance, site, who, {}, {})
+    former = decode(before) if before else {}
+    if label == "delete":
+        return replace(found, action="removed", changes=_differences(now, {}))
+    return replace(found, action=_action(label, former, now), changes=_differences(former, now))
+
+
+def _action(label: str, former: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return what an insert or update is: rows are hidden and brought back by `deleted_at`."""
+    if label == "insert":
+        return "created"
+    if bool(former.get("deleted_at")) is bool(now.get("deleted_at")):
+        return "changed"
+    return "deleted" if now.get("deleted_at") else "restored"
+
+
+def _differences(former: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = [*now, *(name for name in former if name not in now)]
+    return {name: (former.get(name), now.get(name)) for name in names if former.get(name) != now.get(name)}

@@ -1,0 +1,32 @@
+import pytest
+
+from crf.charts import known_patients
+from crf.forms import forms_by_name
+from registry.rights import Role
+from tests.conftest import caller_now, make_person
+from tests.crf.examples import saved
+
+pytestmark = pytest.mark.django_db
+
+DOSING = forms_by_name()["dosing"]
+
+
+@pytest.mark.parametrize(("every_number", "taken"), [(True, {2, 5}), (False, {5})])
+def test_all_numbers_in_use_are_known_or_the_highest_alone(every_number, taken):
+    by = caller_now(make_person(Role.COORDINATOR, site="MTP"))
+    record_id = saved("patient", by=by).record_id
+    saved("dosing", {"dose_start": "2020-01-01", "dose_end": "2020-01-31"}, by=by, record_id=record_id, instance=2)
+    saved("dosing", {"dose_start": "2020-02-01", "dose_end": "2020-02-20"}, by=by, record_id=record_id, instance=5)
+
+    known = known_patients([record_id], forms=[DOSING], sites={"MTP"}, hold=False, every_number=every_number)
+
+    assert known[record_id].taken == {DOSING: taken}
+
+
+def test_a_patient_without_an_entry_of_the_form_has_no_number_in_use():
+    by = caller_now(make_person(Role.COORDINATOR, site="MTP"))
+    record_id = saved("patient", by=by).record_id
+
+    known = known_patients([record_id], forms=[DOSING], sites={"MTP"}, hold=False)
+
+    assert known[record_id].taken == {}

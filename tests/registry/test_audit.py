@@ -1,0 +1,164 @@
+"""The audit trail says who changed what, when, through which door, from what to what and why."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from crf.entry import change_entry, delete_entry
+from crf.forms import forms_by_name
+from registry.acting import Door, acting
+from registry.audit import Trail, forms_of_the_trail, read_trail, whole_trail
+from registry.rights import Role
+from tests.conftest import caller_now, make_person
+from tests.crf.examples import patch, saved
+
+
+@pytest.fixture
+def dose(patient, coordinator):
+    """A dose of a patient of MTP."""
+    return saved("dosing", by=coordinator, record_id=patient.record_id)
+
+
+@pytest.fixture
+def elsewhere(data_manager):
+    """A patient of NIM, of whom people of MTP must not learn."""
+    return saved("patient", by=data_manager, site="NIM")
+
+
+def change(entry, changes, *, by, reason="source document"):
+    with acting(by, door=Door.REST, reason=reason):
+        submission = patch(entry.form.form_name(), changes)
+        return change_entry(
+            entry.form, entry.record_id, entry.instance, submission, by=by, version=entry.version, reason=reason
+        )
+
+
+def told(records):
+    return [(record.action, record.form, record.record_id, record.instance) for record in records]
+
+
+def test_a_change_is_told_with_who_when_why_and_both_values(dose, coordinator):
+    before = timezone.now()
+    change(dose, {"dose_mg": 7}, by=coordinator, reason="read from the chart")
+
+    latest = read_trail(Trail(), by=coordinator, most=1)[0]
+
+    assert told([latest]) == [("changed", "dosing", dose.record_id, 1)]
+    assert latest.changes == {"dose_mg": (5, 7)}
+    assert latest.site == "MTP"
+    assert latest.actor["username"] == coordinator.username
+    assert latest.actor["reason"] == "read from the chart"
+    assert latest.actor["door"] == "rest"
+    assert before <= latest.place.at <= timezone.now()
+
+
+def test_creation_tells_every_value_and_deletion_that_the_entry_was_hidden(dose, coordinator):
+    with acting(coordinator, door=Door.REST, reason="entered twice"):
+        delete_entry(dose.form, dose.record_id, 1, by=coordinator, version=1, reason="entered twice")
+
+    deleted, created = read_trail(Trail(form="dosing"), by=coordinator)
+
+    assert (deleted.action, created.action) == ("deleted", "created")
+    assert list(deleted.changes) == ["deleted_at"]
+    assert created.changes["dose_mg"] == (None, 5)
+
+
+def test_a_change_past_the_service_is_told_as_well(patient, coordinator):
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE crf_patient SET patient_notes = 'x' WHERE record_id = %s", [patient.record_id])
+
+    latest = read_trail(Trail(record_id=patient.record_id), by=coordinator, most=1)[0]
+
+    assert (latest.action, latest.changes) == ("changed", {"patient_notes": (None, "x")})
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"form": "dosing"}, ["changed", "created"]),
+        ({"variable": "dose_mg"}, ["changed", "created"]),
+        ({"variable": "dose_end"}, []),
+        ({"form": "dosing", "variable": "ae_grade"}, []),
+        ({"user": "nobody"}, []),
+        ({"record_id": "MTP-999"}, []),
+    ],
+)
+def test_the_trail_is_of_what_is_asked(dose, coordinator, asked, found):
+    change(dose, {"dose_mg": 7}, by=coordinator)
+
+    assert [record.action for record in read_trail(Trail(**asked), by=coordinator)] == found
+
+
+def test_a_reason_why_there_is_no_value_is_a_change_of_the_variable(dose, coordinator):
+    change(dose, {"missing": {"dose_end": "UNK"}}, by=coordinator)
+
+    latest = read_trail(Trail(variable="dose_end"), by=coordinator, most=1)[0]
+
+    assert latest.changes == {"missing": ({}, {"dose_end": "UNK"})}
+
+
+def test_times_count_from_the_first_and_up_to_the_last(dose, coordinator):
+    (record,) = read_trail(Trail(form="dosing"), by=coordinator)
+    at, moment = record.place.at, timedelta(microseconds=1)
+
+    def found(**times):
+        return len(read_trail(Trail(form="dosing", **times), by=coordinator))
+
+    assert (found(since=at), found(since=at + moment)) == (1, 0)
+    assert (found(until=at + moment), found(until=at)) == (1, 0)
+
+
+def test_pages_follow_each_other_without_gap_or_overlap(dose, coordinator):
+    for dose_mg in (7, 8, 9):
+        dose = change(dose, {"dose_mg": dose_mg}, by=coordinator)
+
+    in_pages = list(whole_trail(Trail(), by=coordinator, at_once=2))
+
+    assert [record.place for record in in_pages] == [
+        record.place for record in read_trail(Trail(), by=coordinator, most=100)
+    ]
+    assert len(in_pages) == 5
+
+
+def test_nobody_learns_of_another_site(elsewhere, dose, coordinator):
+    assert {record.site for record in whole_trail(Trail(), by=coordinator)} == {"MTP"}
+    assert read_trail(Trail(record_id=elsewhere.record_id), by=coordinator) == []
+
+
+def test_people_and_roles_are_for_those_who_manage_them(data_manager, coordinator):
+    assert "membership" in forms_of_the_trail(data_manager)
+    assert "membership" not in forms_of_the_trail(coordinator)
+    assert read_trail(Trail(form="membership"), by=data_manager) != []
+    assert read_trail(Trail(form="membership"), by=coordinator) == []
+
+
+def test_who_has_no_role_sees_nothing(dose):
+    nobody = caller_now(make_person(None))
+
+    assert read_trail(Trail(), by=nobody) == []
+
+
+def test_the_queries_of_a_trail_do_not_grow_with_its_records(dose, coordinator, django_assert_num_queries):
+    change(dose, {"dose_mg": 7}, by=coordinator)
+
+    with django_assert_num_queries(1):
+        read_trail(Trail(), by=coordinator)
+
+
+def test_reading_identifiers_is_in_the_trail(api, patient, coordinator):
+    client = api(Role.MONITOR)
+    client.get(f"/api/v1/patients/{patient.record_id}/")
+    client.get("/api/v1/forms/patient/")
+    client.get("/api/v1/forms/dosing/")
+
+    listed, single = read_trail(Trail(form="access"), by=coordinator)
+
+    assert (listed.action, listed.details) == ("read_identifiers", {"form": "patient", "rows": 1})
+    assert (single.action, single.record_id) == ("read_identifiers", patient.record_id)
+    assert single.actor["username"] == "monitor.mtp"
+
+
+def test_every_form_of_the_study_is_in_the_trail(coordinator):
+    assert set(forms_by_name()) < set(forms_of_the_trail(coordinator))

@@ -1,0 +1,199 @@
+"""Every address and method against the matrix of rights, walked from the route table.
+
+An address that nobody decided about fails here: a view of the API without `needs` cannot be defined, and a page that is
+not in PAGES fails the first test. What each call needs is written out once more in AGREED, as design and guide have it.
+"""
+
+from typing import ClassVar
+
+import pytest
+from django.urls import URLPattern, get_resolver, reverse
+
+from exports.models import Job, Kind, State
+from registry.api import METHODS, ApiView
+from registry.callers import create_token
+from registry.models import Membership, Token
+from registry.rights import MATRIX, Right, Role, anywhere
+from tests.conftest import SINCE, Api, make_person
+from tests.crf.examples import COMPLETE, REPEATING, saved
+from tests.registry.test_api import problem
+
+ANYBODY, SIGNED_IN = "anybody", "signed in"
+PAGES = {
+    "home": SIGNED_IN,
+    "sign-in": ANYBODY,
+    "sign-out": ANYBODY,
+    "schema": ANYBODY,
+    "docs": ANYBODY,
+}
+"""Who may open the addresses that are not of the API."""
+
+READ, ENTER, MANAGE = {"read"}, {"enter"}, {"manage"}
+EXPORT = {"export_with_identifiers", "export_pooled_deidentified", "export_pooled_with_identifiers"}
+POOLED = {"see_pooled_endpoints"}
+AGREED = {
+    "me": {"get": set()},
+    "sites": {"get": set(), "post": MANAGE},
+    "site": {"get": READ, "patch": MANAGE},
+    "people": {"get": MANAGE, "post": MANAGE},
+    "person": {"get": MANAGE, "patch": MANAGE},
+    "memberships": {"get": MANAGE, "post": MANAGE},
+    "membership": {"get": MANAGE, "patch": MANAGE, "delete": MANAGE},
+    "tokens": {"get": set(), "post": set()},
+    "token": {"get": set(), "delete": set()},
+    "dictionary": {"get": READ},
+    "patients": {"get": READ, "post": ENTER},
+    "patient": {"get": READ, "patch": ENTER, "delete": ENTER},
+    **{f"{form}-instances": {"get": READ, "post": ENTER} for form in REPEATING},
+    **{f"{form}-instance": {"get": READ, "patch": ENTER, "delete": ENTER} for form in REPEATING},
+    **{f"{form}-pooled": {"get": READ} for form in COMPLETE},
+    "entries": {"post": ENTER},
+    "exports": {"get": READ, "post": EXPORT},
+    "export": {"get": READ, "delete": READ},
+    "export-file": {"get": EXPORT},
+    "endpoints": {"get": POOLED},
+    "endpoint-patients": {"get": READ},
+    "endpoint-recompute": {"post": POOLED},
+    "recomputation": {"get": READ},
+}
+"""The rights of which a caller needs one, by name of the address and method."""
+
+
+def routes(patterns, prefix=""):
+    """Yield every address: name, view class, names of its arguments."""
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            callback = pattern.callback
+            view = getattr(callback, "view_class", None) or getattr(callback, "cls", callback)
+            yield pattern.name or route, view, list(pattern.pattern.converters)
+        else:
+            yield from routes(pattern.url_patterns, route)
+
+
+ROUTES = {name: (view, arguments) for name, view, arguments in routes(get_resolver().url_patterns)}
+OF_THE_API = {name: view for name, (view, _arguments) in ROUTES.items() if issubclass(view, ApiView)}
+CALLS = [(name, method) for name, view in OF_THE_API.items() for method in METHODS if method in view.needs]
+OF_A_THING = [(name, method) for name, method in CALLS if OF_THE_API[name].needs[method].there and ROUTES[name][1]]
+
+
+def test_somebody_decided_who_may_use_each_address():
+    assert {name for name in ROUTES if name not in OF_THE_API} == PAGES.keys()
+    assert len(ROUTES) == len(list(routes(get_resolver().url_patterns)))  # no two share a name
+
+
+def test_what_each_call_needs_is_what_was_agreed():
+    declared = {
+        name: {method: set(need.rights) for method, need in view.needs.items()} for name, view in OF_THE_API.items()
+    }
+
+    assert declared == AGREED
+
+
+def test_each_method_that_a_view_has_says_what_it_needs_and_the_other_way_round():
+    for view in OF_THE_API.values():
+        assert {method for method in METHODS if hasattr(view, method)} == view.needs.keys()
+
+
+def test_a_method_that_says_nothing_cannot_be_defined():
+    with pytest.raises(TypeError, match=r"Silent.needs does not say who may post\."):
+
+        class Silent(ApiView):
+            needs: ClassVar = {"get": anywhere(Right.READ)}
+
+            def post(self, request):
+                raise NotImplementedError
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_lets_in_whom_it_says(name, client, sites):
+    response = client.get(reverse(name))
+
+    if PAGES[name] == SIGNED_IN:
+        assert (response.status_code, response["Location"].split("?")[0]) == (302, reverse("sign-in"))
+    else:
+        assert response.status_code in (200, 405)
+
+
+@pytest.fixture
+def somebody(sites):
+    """Return a function that makes a person of a role at a site, and what is at the address of a route."""
+
+    def make(role, site, data_manager, name):
+        person = make_person(role, site=site, username="somebody")
+        if "record_id" in ROUTES[name][1]:
+            saved("patient", by=data_manager, site="NIM")
+        for form in REPEATING:
+            if name == f"{form}-instance":
+                saved(form, by=data_manager, record_id="NIM-001")
+        own = {"kind": Kind.EXPORT, "requested_by": person, "sites": ["NIM"], "state": State.WAITING}
+        cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True}
+        kind = Kind.ENDPOINTS if name == "recomputation" else Kind.EXPORT
+        other = make_person(Role.COORDINATOR, site="NIM", username="other")
+        arguments = {
+            "record_id": "NIM-001",
+            "instance": 1,
+            "code": "NIM",
+            "job_id": Job.objects.create(**{**own, "kind": kind}, parameters=cut).pk,
+            "username": "other",
+            "membership_id": Membership.objects.get(person=other).pk,
+        }
+        text, _row = create_token(person)
+        arguments["token_id"] = Token.objects.get(person=person).pk
+        return Api(text), reverse(name, kwargs={key: arguments[key] for key in ROUTES[name][1]})
+
+    return make
+
+
+@pytest.mark.parametrize("role", [*Role, None])
+@pytest.mark.parametrize(("name", "method"), CALLS)
+def test_each_call_is_refused_to_each_role_whose_rights_do_not_allow_it_and_to_no_other(
+    name, method, role, somebody, data_manager
+):
+    client, address = somebody(role, "NIM", data_manager, name)
+    needed = {Right(right) for right in AGREED[name][method]}
+    allowed = not needed or bool(role and MATRIX[role] & needed)
+    sees = role is not None  # every role reads
+
+    response = client.send(method, address, {}, If_Match='"1"', X_Change_Reason="r")
+
+    if allowed:
+        assert response.status_code in (200, 201, 202, 204, 400, 409, 412)
+    elif OF_THE_API[name].needs[method].there and not sees:
+        assert response.status_code == 404 if ROUTES[name][1] else response.json()["results"] == []
+    else:
+        found = problem(response)
+        assert response.status_code == 403
+        assert {found["code"], *(error["code"] for error in found["errors"])} <= {"refused", "not_allowed"}
+
+
+@pytest.mark.parametrize("role", [*Role, None])
+@pytest.mark.parametrize(("name", "method"), OF_A_THING)
+def test_what_is_of_another_site_does_not_exist(name, method, role, somebody, data_manager):
+    client, address = somebody(role, "MTP", data_manager, name)
+
+    response = client.send(method, address, {}, If_Match='"1"', X_Change_Reason="r")
+
+    assert (response.status_code, problem(response)["code"]) == (404, "not_found")
+
+
+ENDS = {"over": {"ends_on": SINCE}, "to come": {"starts_on": "2999-01-01"}, "site gone": None}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(("name", "method"), [call for call in CALLS if AGREED[call[0]][call[1]]])
+def test_a_membership_that_is_over_or_to_come_or_whose_site_is_gone_gives_nothing(
+    name, method, end, somebody, data_manager, sites
+):
+    client, address = somebody(Role.DATA_MANAGER, "STR", data_manager, name)
+    if ENDS[end] is None:
+        sites["STR"].delete()
+    else:
+        Membership.objects.filter(person__username="somebody").update(**ENDS[end])
+
+    response = client.send(method, address, {}, If_Match='"1"', X_Change_Reason="r")
+
+    if response.status_code == 200:
+        assert (method, response.json()["results"]) == ("get", [])
+    else:
+        assert response.status_code in (403, 404)
