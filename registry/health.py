@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.module_loading import module_has_submodule
-from django.views.decorators.http import require_safe
+from django.views import View
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.core import GaugeMetricFamily
 
@@ -61,31 +61,37 @@ class _Kept:
         self.health = None
 
 
-@require_safe
-def alive(_request: HttpRequest) -> HttpResponse:
-    """Answer that this process answers; nothing else is asked, so that no other trouble restarts it."""
-    return HttpResponse("alive\n", content_type="text/plain")
+class Alive(View):
+    """This process answers; nothing else is asked, so that no other trouble restarts it."""
+
+    def get(self, _request: HttpRequest) -> HttpResponse:
+        """Answer."""
+        return HttpResponse("alive\n", content_type="text/plain")
 
 
-@require_safe
-def ready(_request: HttpRequest) -> HttpResponse:
-    """Answer how everything stands: 200 where data can be entered or at least read, else 503."""
-    health = kept.get()
-    status = 503 if health.status == Status.DOWN else 200
-    return HttpResponse(msgspec.json.encode(health), status=status, content_type="application/json")
+class Ready(View):
+    """How everything stands: 200 where data can be entered or at least read, else 503."""
+
+    def get(self, _request: HttpRequest) -> HttpResponse:
+        """Answer with each sign."""
+        health = kept.get()
+        status = 503 if health.status == Status.DOWN else 200
+        return HttpResponse(msgspec.json.encode(health), status=status, content_type="application/json")
 
 
-@require_safe
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer Prometheus, if it sends METRICS_TOKEN; where none is set there is nothing here.
+class Metrics(View):
+    """What Prometheus reads, if it sends METRICS_TOKEN; where none is set there is nothing here.
 
     An address is no proof: behind a proxy on the same machine everybody comes from loopback.
     """
-    expected = f"Bearer {settings.METRICS_TOKEN}" if settings.METRICS_TOKEN else None
-    given = request.headers.get("Authorization", "")
-    if expected is None or not hmac.compare_digest(given.encode(), expected.encode()):
-        raise Http404
-    return HttpResponse(measures.as_text(_gauges()), content_type=CONTENT_TYPE_LATEST)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Answer with all measurements."""
+        expected = f"Bearer {settings.METRICS_TOKEN}" if settings.METRICS_TOKEN else None
+        given = request.headers.get("Authorization", "")
+        if expected is None or not hmac.compare_digest(given.encode(), expected.encode()):
+            raise Http404
+        return HttpResponse(measures.as_text(_gauges()), content_type=CONTENT_TYPE_LATEST)
 
 
 def look() -> Health:
