@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from django.urls.converters import StringConverter
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from registry.audit_views import Audit
 from registry.health import Alive, Metrics, Ready
 from registry.models import SITE_CODE
 from registry.pages import ApiDocs, Home
@@ -42,6 +43,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/memberships/<int:membership_id>/", MembershipDetail.as_view(), name="membership"),
     path("api/v1/tokens/", Tokens.as_view(), name="tokens"),
     path("api/v1/tokens/<int:token_id>/", TokenDetail.as_view(), name="token"),
+    path("api/v1/audit/", Audit.as_view(), name="audit"),
     path("api/v1/", include("crf.api.urls")),
     path("api/v1/", include("exports.api.urls")),
     path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 
-BENCHMARKS = ("create", "bulk", "workbook", "endpoints")
+BENCHMARKS = ("create", "bulk", "workbook", "endpoints", "isolation")
 
 
 def main(names: list[str]) -> None:
@@ -17,6 +17,9 @@ def main(names: list[str]) -> None:
     from django.core.management import call_command  # noqa: PLC0415 -- after django.setup
 
     call_command("migrate", verbosity=0)
+    from tests.bench.data import see_everything  # noqa: PLC0415 -- after django.setup
+
+    see_everything()
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}", flush=True)  # noqa: T201 -- it is a report
     for name in names or BENCHMARKS:
         for line in importlib.import_module(f"tests.bench.{name}").run():

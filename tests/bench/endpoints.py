@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from crf.forms import forms_by_name, patient_form
 from exports.endpoints.reading import ROWS_OF
 from exports.endpoints.store import recompute_changed, recompute_outcomes, summarise
+from tests.bench.data import as_owner
 
 PATIENTS = 10_000
 ROUNDS = 7
@@ -48,8 +49,7 @@ def have_patients() -> None:
     missing = PATIENTS - count_patients()
     if missing > 0:
         call_command("generate_cohort", patients=missing, seed=1, stdout=io.StringIO(), stderr=io.StringIO())
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE")
+        as_owner("VACUUM ANALYZE")
 
 
 def count_patients() -> int:
@@ -84,8 +84,7 @@ def read_rows() -> int:
 
 def from_nothing() -> None:
     """Compute everything into an empty table."""
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE exports_patientoutcome")
+    as_owner("TRUNCATE exports_patientoutcome")
     recompute_outcomes()
 
 

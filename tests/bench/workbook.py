@@ -14,7 +14,6 @@ import sys
 from collections.abc import Mapping
 from statistics import median
 from typing import Any
-from urllib.parse import urlsplit
 
 FEW, MANY = 1_000, 10_000
 ROUNDS = 3
@@ -55,10 +54,10 @@ def ratio(rounds: list[tuple[Result, ...]], one: int, other: int) -> float:
 
 def make_database(patients: int) -> None:
     """Make the database for so many patients, unless it is there, on the server of the other benchmarks."""
-    from django.db import connection  # noqa: PLC0415 -- the cases import this module before Django is set up
+    from django.db import connections  # noqa: PLC0415 -- the cases import this module before Django is set up
 
     name = database_name(patients)
-    with connection.cursor() as cursor:
+    with connections["owner"].cursor() as cursor:
         cursor.execute("SELECT FROM pg_database WHERE datname = %s", [name])
         if cursor.fetchone() is None:
             cursor.execute(f"CREATE DATABASE {name}")
@@ -68,8 +67,11 @@ def case(name: str, *, patients: int) -> Result:
     """Run one case in a process of its own and return what it printed."""
     from django.conf import settings  # noqa: PLC0415 -- the cases import this module before Django is set up
 
+    from tests.bench.data import address_of  # noqa: PLC0415 -- likewise
+
     environment = os.environ | {
-        "DATABASE_URL": urlsplit(settings.DATABASE_URL)._replace(path=f"/{database_name(patients)}").geturl(),
+        "DATABASE_URL": address_of("default", NAME=database_name(patients)),
+        "DATABASE_OWNER_URL": address_of("owner", NAME=database_name(patients)),
         "BROKER_URL": settings.BROKER_URL,
         "VAR_DIR": str(settings.VAR_DIR),
         "SECRET_KEY": settings.SECRET_KEY,

@@ -26,6 +26,7 @@ from exports.outcome_sheets import stored_figures
 from exports.pooled_workbook import PooledWorkbook
 from exports.writers.workbook import Row
 from registry.acting import the_system
+from tests.bench.data import as_owner, see_everything
 from tests.bench.endpoints import count_patients
 
 
@@ -33,16 +34,17 @@ def prepare(patients: int) -> dict[str, float]:
     """Fill the database with exactly so many patients and their endpoints, unless it has them."""
     quiet: dict[str, Any] = {"stdout": io.StringIO(), "stderr": io.StringIO()}
     call_command("migrate", verbosity=0)
+    see_everything()
     if missing := patients - count_patients():
         call_command("generate_cohort", patients=missing, seed=1, **quiet)
     recompute_all()
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")
+    as_owner("VACUUM ANALYZE")
     return {}
 
 
 def ours(_patients: int) -> dict[str, float]:
     """Run the job of a pooled workbook, from its row to the file in place."""
+    see_everything()
     job = _job()
     start = perf_counter()
     jobs.run(job.pk)
@@ -57,7 +59,7 @@ def ours(_patients: int) -> dict[str, float]:
 
 def openpyxl(_patients: int) -> dict[str, float]:
     """Write the same cells from memory by openpyxl's write-only mode; the manifest, made last, is left out."""
-    with snapshot():
+    with snapshot(the_system()):
         pooled = PooledWorkbook(_cut(), _work(), by=the_system())
         sheets = [
             (sheet.name, [[column.header for column in sheet.columns], *map(_cells, sheet.rows)])
@@ -80,6 +82,7 @@ def openpyxl(_patients: int) -> dict[str, float]:
 
 def copy(_patients: int) -> dict[str, float]:
     """Copy the tables of the forms to CSV files, one after the other."""
+    see_everything()
     path = settings.VAR_DIR / "tables.csv"
     start = perf_counter()
     with path.open("wb") as file:

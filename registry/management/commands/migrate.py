@@ -21,10 +21,14 @@ class Command(Migrate):
         super().add_arguments(parser)
         parser.set_defaults(database=OWNER)
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate between two steps of our own. Raises CommandError where the owner's address is not known."""
-        if OWNER not in settings.DATABASES:
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command. Raises CommandError where the owner's address is not known."""
+        if OWNER not in settings.DATABASES:  # asked for here: Django checks the database before it handles
             raise CommandError("DATABASE_OWNER_URL is `none` here. Migrate where the owner's address is known.")
+        return super().execute(*args, **options)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Migrate between two steps of our own. Raises CommandError where a role or a table does not allow it."""
         connection = connections[options["database"]]
         try:
             list(row_security.tables())  # nothing is begun while a table is undecided

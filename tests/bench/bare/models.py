@@ -34,6 +34,7 @@ class BareEvent(models.Model):
     ae_notes = models.TextField(null=True, blank=True)  # noqa: DJ001 -- as our row has it
 
     class Meta:
+        managed = False  # made by the benchmarks, each time anew
         indexes = [models.Index(fields=["record_id", "instance"], name="bare_event_of_patient")]
 
     def __str__(self) -> str:

@@ -1,12 +1,21 @@
 """Every address and method: walked from the route table, so that a new one cannot be forgotten."""
 
+import re
 from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
+from crf.forms import forms_by_name
+from exports import jobs
+from exports.cuts import Cut, Privacy
+from exports.models import Job, Kind, State
+from exports.recompute import recompute_stale
+from registry.callers import create_token
+from registry.models import Person
 from registry.rights import Role
+from tests.conftest import Api, seeing
 from tests.crf.examples import COMPLETE, REPEATING, saved
 from tests.registry.test_api import problem
 
@@ -73,6 +82,88 @@ def test_a_patient_of_another_site_is_answered_byte_for_byte_like_one_that_does_
     assert (foreign.status_code, foreign.content) == (unknown.status_code, unknown.content)
     assert dict(foreign.headers) == dict(unknown.headers)
     assert foreign.status_code in (404, 405, 200 if method == "OPTIONS" else 404)
+
+
+@pytest.fixture
+def mtp(api, coordinator):
+    """What there is to learn of MTP: a patient with every form, an outcome, and a job of its coordinator."""
+    saved("patient", by=coordinator, record_id="MTP-001")
+    for form in REPEATING:
+        saved(form, by=coordinator, record_id="MTP-001")
+    with seeing("MTP,NIM,STR"):
+        recompute_stale()
+    cut = Cut(forms=("patient",), sites=("MTP",), privacy=Privacy.FULL)
+    job = jobs.enqueue(Kind.EXPORT, parameters=cut.parameters(), by=coordinator, sites=cut.sites, doorbell=False)
+    return {"record_id": "MTP-001", "instance": 1, "job_id": job.pk}
+
+
+UNKNOWN = {"record_id": "MTP-002", "instance": 1, "job_id": uuid4()}
+
+
+OF_EACH_CALL = {
+    re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"): "A JOB",
+    re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"): "A TIME",
+    re.compile(r"NIM-\d{3}"): "A PATIENT OF NIM",
+    re.compile(r"MTP-00[12]"): "A PATIENT OF MTP",
+}
+
+
+def tries(name, keys):
+    """Yield address and body of every way to name something of MTP at one address."""
+    where = reverse(name, kwargs={key: keys[key] for key in ROUTES[name]})
+    record_id, form = keys["record_id"], name.split("-")[0]
+    item = {"form": "adverse_event", "record_id": record_id, "values": COMPLETE["adverse_event"]}
+    for query in ("", f"?record_id={record_id}", f"?record_id={record_id}&site=MTP", f"?job_id={keys['job_id']}"):
+        yield where + query, {}
+    yield where, COMPLETE.get(form, COMPLETE["patient"])
+    yield where, {**COMPLETE.get(form, COMPLETE["patient"]), "record_id": record_id, "site": "MTP"}
+    yield where, {**COMPLETE.get(form, COMPLETE["patient"]), "record_id": record_id, "site": "NIM"}
+    for atomic in (True, False):
+        yield where, {"entries": [item, {**item, "instance": 1}, {**item, "site": "MTP"}], "atomic": atomic}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_coordinator_of_another_site_learns_nothing_not_even_that_it_exists(name, method, api, mtp):
+    """Byte for byte the answers of what is not there, at every address, however it is named. Negative tests 1, 3, 5."""
+    stranger = api(site="NIM", username="stranger")
+
+    for (there, content), (nowhere, other) in zip(tries(name, mtp), tries(name, UNKNOWN), strict=True):
+        found = stranger.send(method, there, content, If_Match='"1"', X_Change_Reason="r")
+        expected = stranger.send(method, nowhere, other, If_Match='"1"', X_Change_Reason="r")
+        assert (found.status_code, whole(found)) == (expected.status_code, whole(expected)), there
+    assert is_as_it_was(mtp)
+
+
+def whole(response):
+    """Return headers and body of an answer as one text, without what each new thing of NIM has to itself.
+
+    The two record ids and the two job ids that are compared are of one length.
+    """
+    content = b"".join(response.streaming_content) if response.streaming else response.content
+    text = "\n".join([*(f"{name}: {value}" for name, value in sorted(response.headers.items())), content.decode()])
+    for pattern, word in OF_EACH_CALL.items():
+        text = pattern.sub(word, text)
+    return text
+
+
+def is_as_it_was(mtp):
+    """Return whether everything of MTP is as it was."""
+    with seeing("MTP,NIM,STR"):
+        forms = [forms_by_name()[name].objects.get(site_id="MTP") for name in COMPLETE]
+        job = Job.objects.get(pk=mtp["job_id"])
+    return all(entry.version == 1 and entry.deleted_at is None for entry in forms) and job.state == State.WAITING
+
+
+@pytest.mark.parametrize("name", [name for name, arguments in ROUTES.items() if set(arguments) & set(UNKNOWN)])
+def test_who_may_see_it_finds_it_at_the_same_address(name, api, mtp):
+    """What the test before hides is there to be found."""
+    owner = Api(create_token(Person.objects.get(username="coordinator.mtp"))[0])
+    there, nowhere = (reverse(name, kwargs={key: keys[key] for key in ROUTES[name]}) for keys in (mtp, UNKNOWN))
+
+    found = owner.get(there)
+
+    assert found.status_code != owner.get(nowhere).status_code or name == "recomputation"
 
 
 @pytest.mark.parametrize(

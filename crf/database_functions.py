@@ -4,9 +4,9 @@ They are functions so that an argument is worked out once, however often it is u
 parallel workers of PostgreSQL may not have.
 """
 
-from django.db import migrations
+from typing import Final
 
-FUNCTIONS = {
+_STRICT: Final = {
     # What looks like a number: as in crf/logic.py.
     "ecrf_number(t text)": (
         "numeric",
@@ -165,7 +165,7 @@ FUNCTIONS = {
         """,
     ),
 }
-NOT_STRICT = {
+_NOT_STRICT = {
     # Whether two texts are the same; blank is the same as blank.
     "ecrf_same(a text, b text)": (
         "boolean",
@@ -178,13 +178,12 @@ NOT_STRICT = {
 }
 
 
-def _make(signature: str, gives: str, body: str, strict: str) -> migrations.RunSQL:
+def _made(signature: str, gives: str, body: str, *, strict: str) -> str:
     options = f"LANGUAGE plpgsql IMMUTABLE {strict} PARALLEL SAFE"
-    make = f"CREATE FUNCTION {signature} RETURNS {gives} {options} AS $$ {body} $$"
-    return migrations.RunSQL(make, f"DROP FUNCTION {signature.partition('(')[0]}")
+    return f"CREATE OR REPLACE FUNCTION {signature} RETURNS {gives} {options} AS $$ {body} $$"
 
 
-FILTER_FUNCTIONS = [
-    *(_make(signature, *told, "STRICT") for signature, told in FUNCTIONS.items()),
-    *(_make(signature, *told, "") for signature, told in NOT_STRICT.items()),
-]
+FUNCTIONS: Final = (
+    *(_made(signature, *told, strict="STRICT") for signature, told in _STRICT.items()),
+    *(_made(signature, *told, strict="") for signature, told in _NOT_STRICT.items()),
+)

@@ -1,0 +1,210 @@
+"""The audit trail over REST, as pages of JSON or as one CSV file."""
+
+import base64
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+import msgspec
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from rest_framework.request import Request
+
+from registry.acting import Door, acting
+from registry.api import ApiView, answer, caller
+from registry.audit import AuditRecord, Place, Trail, forms_of_the_trail, read_trail, whole_trail
+from registry.openapi import Component, Operation, listing, parameter
+from registry.problems import bad_request
+from registry.rights import Caller, Right, anywhere
+
+LIMIT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
+MOST, USUAL = 1_000, 100
+COLUMNS = (
+    *("at", "action", "form", "record_id", "instance", "site", "user", "token", "door", "reason", "request"),
+    *("variable", "from", "to"),
+)
+STARTS_A_FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001 -- the full-width ones that spreadsheets take as well
+RECORD = Component(
+    "AuditRecord",
+    {
+        "type": "object",
+        "description": "One change with both values of each variable, or one access to identifiers or exports.",
+        "required": ["at", "action", "form", "record_id", "instance", "site", "user", "token", "door", "reason"],
+        "properties": {
+            "at": {"type": "string", "format": "date-time"},
+            "action": {"type": "string"},
+            "form": {"type": "string"},
+            "record_id": {"type": ["string", "null"]},
+            "instance": {"type": ["integer", "null"]},
+            "site": {"type": ["string", "null"]},
+            "user": {"type": ["string", "null"]},
+            "token": {"type": ["integer", "null"]},
+            "door": {"type": ["string", "null"]},
+            "reason": {"type": ["string", "null"]},
+            "request": {"type": ["string", "null"]},
+            "changes": {
+                "type": "object",
+                "additionalProperties": {
+                    "type": "object",
+                    "required": ["from", "to"],
+                    "properties": {"from": {}, "to": {}},
+                },
+            },
+            "details": {"type": "object"},
+        },
+    },
+)
+
+
+class Audit(ApiView):
+    """Who changed what, when, from, to, why."""
+
+    needs: ClassVar = {"get": anywhere(Right.READ, Right.MANAGE)}
+    parameters: ClassVar = frozenset(
+        {"record_id", "form", "variable", "user", "since", "until", "cursor", "limit", "format"}
+    )
+
+    def operation(self, _method: str) -> Operation:
+        """Describe the call."""
+        return Operation(
+            "The audit trail, the latest first; ?format=csv gives one file",
+            responses={200: listing(RECORD)},
+            parameters=(
+                parameter("record_id", "One patient"),
+                parameter("form", "Name of a form, or of another thing that is tracked"),
+                parameter("variable", "Name of a variable"),
+                parameter("user", "User name of who acted"),
+                parameter("since", "From this time on, with its offset"),
+                parameter("until", "Before this time, with its offset"),
+                parameter("cursor", "From `next`"),
+                parameter("limit", f"Records a page, up to {MOST}", int),
+                parameter("format", "json or csv"),
+            ),
+            problems=(400, 401, 403),
+        )
+
+    def get(self, request: Request) -> HttpResponseBase:
+        """Return a page, or the whole trail as CSV."""
+        by, asked = caller(request), request.query_params
+        trail = _trail(asked, by=by)
+        if _one_of(asked, "format", ("json", "csv")) == "csv":
+            named = {"Content-Disposition": 'attachment; filename="audit.csv"', "Cache-Control": "no-store"}
+            return StreamingHttpResponse(_csv(trail, by=by), content_type="text/csv; charset=utf-8", headers=named)
+        return self._page(request, trail, by=by)
+
+    def _page(self, request: Request, trail: Trail, *, by: Caller) -> HttpResponse:
+        asked = request.query_params
+        limit = asked.get("limit", str(USUAL))
+        if not LIMIT.fullmatch(limit) or int(limit) > MOST:
+            raise bad_request("limit", "out_of_range", _("limit: write a number from 1 to %(max)d.") % {"max": MOST})
+        before = _place(asked["cursor"]) if "cursor" in asked else None
+        records = read_trail(trail, by=by, before=before, most=int(limit) + 1)
+        further = None
+        if len(records) > int(limit):
+            query = asked.copy()
+            query["cursor"] = _cursor(records[int(limit) - 1].place)
+            further = request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
+        results = [record_json(record) for record in records[: int(limit)]]
+        return answer({"next": further, "previous": None, "results": results})
+
+
+def record_json(record: AuditRecord) -> dict[str, Any]:
+    """Return a record of the trail as it is told over REST."""
+    return {
+        **_beside(record),
+        "changes": {name: {"from": before, "to": after} for name, (before, after) in record.changes.items()},
+        "details": record.details,
+    }
+
+
+def _beside(record: AuditRecord) -> dict[str, Any]:
+    return {
+        "at": record.place.at,
+        "action": record.action,
+        "form": record.form,
+        "record_id": record.record_id,
+        "instance": record.instance,
+        "site": record.site,
+        "user": record.actor.get("username") or record.actor.get("database_role"),
+        "token": record.actor.get("token"),
+        "door": record.actor.get("door"),
+        "reason": record.actor.get("reason"),
+        "request": record.actor.get("request"),
+    }
+
+
+def _trail(asked: Mapping[str, str], *, by: Caller) -> Trail:
+    texts = {name: asked[name] for name in ("record_id", "form", "variable", "user") if name in asked}
+    for name, text in texts.items():
+        if not text.isprintable():
+            raise bad_request(name, "unprintable", _("Write the name or identifier as it is shown."))
+    if "form" in texts:
+        _one_of(asked, "form", forms_of_the_trail(by))
+    times = {name: _moment(name, asked[name]) for name in ("since", "until") if name in asked}
+    return Trail(**texts, **times)  # type: ignore[arg-type]  # texts and times by their names
+
+
+def _one_of(asked: Mapping[str, str], name: str, choices: Any) -> str:
+    chosen = asked.get(name, choices[0])
+    if chosen not in choices:
+        raise bad_request(
+            name, "unknown_code", _("%(name)s: choose from %(names)s.") % {"name": name, "names": ", ".join(choices)}
+        )
+    return str(chosen)
+
+
+def _moment(name: str, text: str) -> datetime:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        message = _("Write a date and time with its offset, for example 2024-03-12T09:30:00Z.")
+        raise bad_request(name, "not_a_time", message)
+    return moment
+
+
+def _cursor(place: Place) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode((place.at, place.source, place.key))).decode()
+
+
+def _place(cursor: str) -> Place:
+    try:
+        return Place(*msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[datetime, str, int]))
+    except (ValueError, msgspec.DecodeError):
+        raise bad_request("cursor", "invalid", _("This is not a cursor of this list. Start without one.")) from None
+
+
+class _Line:
+    """A file to which a CSV writer writes, and which gives the line back."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def _csv(trail: Trail, *, by: Caller) -> Iterator[str]:
+    """Yield the trail as CSV, a line a changed variable; values are JSON, so that none is taken for a formula."""
+    writer = csv.writer(_Line())
+    yield writer.writerow(COLUMNS)
+    # A transaction of its own: the response is read when the view has long returned.
+    with acting(by, door=Door.REST):
+        for record in whole_trail(trail, by=by):
+            beside = [_cell(value) for value in _beside(record).values()]
+            changes = record.changes or {"": (None, record.details or None)}
+            for name, (before, after) in changes.items():
+                yield writer.writerow([*beside, name, _json(before), _json(after)])
+
+
+def _cell(value: Any) -> Any:
+    """Return a cell that no spreadsheet takes for a formula: an apostrophe is put before what looks like one."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return f"'{value}" if isinstance(value, str) and value.startswith(STARTS_A_FORMULA) else value
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
