@@ -19,6 +19,7 @@ from crf.fields import PartialDateField, Variable
 from crf.forms import Form, Status
 from crf.partial_dates import PartialDate
 from registry.database import execute
+from registry.measures import entries_were_saved
 
 BESIDE = ("record_id", "site_id", "instance", "status", "version", "missing", "locked", "updated_at")
 """The columns that every form has beside its variables, in the order in which an `Entry` is read."""
@@ -117,6 +118,7 @@ def insert_entries(form: type[Form], entries: Sequence[Entry], *, beside: Mappin
     table = table_of(form)
     names = (*BESIDE, "created_at", *beside, *table.variables)
     columns = ", ".join(connection.ops.quote_name(name) for name in names)
+    entries_were_saved(form.form_name(), number=len(entries))
     rows = _rows(entries, beside=beside)
     if len(entries) == 1:
         execute(f"INSERT INTO {table.quoted} ({columns}) VALUES ({', '.join(['%s'] * len(names))})", next(rows))  # noqa: S608 -- identifiers of the declaration
@@ -148,6 +150,7 @@ def update_entry(entry: Entry, *, changed: Collection[str]) -> None:
     sql = f"UPDATE {table.quoted} SET {assignments} WHERE record_id = %s AND instance = %s"  # noqa: S608 -- identifiers of the declaration
     with connection.cursor() as cursor:
         cursor.execute(sql, [*values, *_stored(entry, changed), entry.record_id, entry.instance])
+    entries_were_saved(entry.form.form_name(), number=1)
 
 
 def _rows(entries: Sequence[Entry], *, beside: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""SQL functions that tell everybody how the endpoints stand, and nothing of the patients and jobs behind it."""
+"""SQL functions that tell everybody how endpoints and jobs stand, and nothing of the patients and people behind it."""
 
 from typing import Final
 
@@ -22,4 +22,27 @@ END
 $$
 """
 
-FUNCTIONS: Final = (ARE_STALE, ARE_BEING_COMPUTED)
+OPEN_JOBS: Final = """
+-- Seconds that the oldest waiting job waits, and since a running one last showed that it lives; null where none is.
+CREATE OR REPLACE FUNCTION ecrf_open_jobs() RETURNS TABLE (waits double precision, silent double precision)
+LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+BEGIN
+    RETURN QUERY SELECT
+        (max(extract(epoch FROM clock_timestamp() - created_at)) FILTER (WHERE state = 'waiting'))::float8,
+        min(extract(epoch FROM clock_timestamp() - heartbeat_at))::float8
+      FROM exports_job WHERE state IN ('waiting', 'running');
+END
+$$
+"""
+
+JOBS: Final = """
+-- How many jobs there are of each kind and state.
+CREATE OR REPLACE FUNCTION ecrf_jobs() RETURNS TABLE (kind text, state text, number bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$
+BEGIN
+    RETURN QUERY SELECT job.kind::text, job.state::text, count(*) FROM exports_job job GROUP BY 1, 2;
+END
+$$
+"""
+
+FUNCTIONS: Final = (ARE_STALE, ARE_BEING_COMPUTED, OPEN_JOBS, JOBS)

@@ -31,6 +31,7 @@ from kombu.exceptions import OperationalError
 from exports.job_files import draft_of, file_of, remove_drafts, tidy
 from exports.models import Job, Kind, State
 from exports.models.job import OPEN
+from registry import tracing
 from registry.acting import Door, acting_as_the_system, the_system
 from registry.callers import caller_of, narrowed
 from registry.celery import app
@@ -237,6 +238,14 @@ def run(job_id: UUID, *, now: datetime | None = None) -> None:
     job = _claim(job_id, now=now or database_time())
     if job is None:
         return
+    before = tracing.job_id.set(str(job.pk))
+    try:
+        _attempt(job)
+    finally:
+        tracing.job_id.reset(before)
+
+
+def _attempt(job: Job) -> None:
     with Heart(job) as heart:
         work = Work(job, heart)
         try:

@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 from django.db import transaction
 
+from registry import tracing
 from registry.database import fetch_row
 from registry.models import Site
 from registry.rights import Caller, Right, everything
@@ -39,8 +40,12 @@ def acting(
     With an idempotency key the block gets the answer kept under it (request digest, status, headers, body), or None;
     whoever repeats a request while the first is running waits here until that one has ended.
     """
-    with transaction.atomic():
-        yield begin_acting(by, door=door, reason=reason, idempotency_key=idempotency_key)
+    before = tracing.door.set(door.value)
+    try:
+        with transaction.atomic():
+            yield begin_acting(by, door=door, reason=reason, idempotency_key=idempotency_key)
+    finally:
+        tracing.door.reset(before)
 
 
 @contextmanager
@@ -61,7 +66,7 @@ def begin_acting(
         "token": by.token_id,
         "door": door.value,
         "reason": reason,
-        "request": str(uuid4()),
+        "request": tracing.request_id.get() or str(uuid4()),
     }
     sites = ",".join(by.sites_with(Right.READ))
     told = [msgspec.json.encode(actor).decode(), str(by.person_id or SYSTEM), sites, idempotency_key]

@@ -7,11 +7,12 @@ import hashlib
 import json
 import secrets
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import OperationalError, connection
+from django.db import InternalError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from registry.database import Row, fetch_row
@@ -67,8 +68,14 @@ def caller_with_token(token: str, *, now: datetime) -> Caller | None:
         return None
     caller, last_used_at = found
     if last_used_at is None or now - last_used_at > LAST_USE_IS_KEPT_TO:
-        Token.objects.filter(digest=digest_of(token)).update(last_used_at=now)
+        _note_use(token, now=now)
     return caller
+
+
+def _note_use(token: str, *, now: datetime) -> None:
+    # Who may read from a database that is read-only for a while may do so with a token too.
+    with suppress(InternalError), transaction.atomic():
+        Token.objects.filter(digest=digest_of(token)).update(last_used_at=now)
 
 
 def caller_of(person_id: int, *, now: datetime) -> Caller | None:

@@ -65,6 +65,8 @@ class Demo:
             "DEBUG": "false",
             "REQUIRE_TOTP": "nobody",
         }
+        # Its logs are read by a person.
+        self.env.setdefault("LOG_FORMAT", "line")
         for made in ("logs", "exports"):
             (folder / made).mkdir(mode=0o700, parents=True, exist_ok=True)
 

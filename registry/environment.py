@@ -47,6 +47,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     https: bool = False
     debug: bool = False
     log_level: Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    log_format: Annotated[str, Meta(pattern="^(json|line)$")] = "json"
+    metrics_token: Secret | None = None
+    installation_name: Annotated[str, Meta(pattern=r"^[^\x00-\x1f]{1,100}$")] = "eCRF"
     make_secrets: bool = False
     session_idle_minutes: Annotated[int, Meta(ge=1, le=720)] = 30
     require_totp: Annotated[str, Meta(pattern="^(several_sites|everybody|nobody)$")] = "several_sites"
@@ -91,6 +94,10 @@ EXPECTED: Final = {
     "https": "true where people reach the site by https, else false",
     "debug": "true or false; true shows settings to whoever causes an error",
     "log_level": "DEBUG, INFO, WARNING or ERROR",
+    "log_format": "json for one JSON object a line, or line for plain text",
+    "metrics_token": f"at least {SECRET_CHARACTERS} random characters that whoever reads /metrics sends; without "
+    "them nobody reads it",
+    "installation_name": "what this installation is called on the sheet of `manage.py validate`, up to 100 characters",
     "make_secrets": "true to have missing secrets made and kept under VAR_DIR, else false",
     "session_idle_minutes": "the minutes, 1 to 720, after which a session without a request ends, such as 30",
     "require_totp": "several_sites, everybody or nobody: who must sign in with a second factor",

@@ -163,6 +163,29 @@ class IdempotentAnswer(models.Model):
         return f"answer {self.status} of {self.created_at:%Y-%m-%d %H:%M}"
 
 
+class Heart(models.TextChoices):
+    """A program that shows by heartbeats that it lives."""
+
+    SCHEDULER = "scheduler", _("Scheduler")
+    WORKER = "worker", _("Worker")
+
+
+class Heartbeat(models.Model):
+    """When a kind of program last showed that it lives, by the clock of the database."""
+
+    access: ClassVar[Access] = SHARED
+
+    kind = models.CharField(primary_key=True, max_length=20, choices=Heart.choices)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(name="heartbeat_kind_is_known", condition=Q(kind__in=Heart.values))]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at}"
+
+
 class HistoryChain(models.Model):
     """How far a chain of the history has come, and the digest of its last row. Triggers alone write it."""
 

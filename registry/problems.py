@@ -1,15 +1,24 @@
 """Errors as RFC 9457 problem details: the one shape in which the REST API says what went wrong."""
 
+import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
 
 from registry.encoding import encode_json
 
+logger = logging.getLogger(__name__)
+
 CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = 5
+
+# PostgreSQL, "Error Codes": 25006 read_only_sql_transaction; 08 connection lost, 533 too many of them, 57P shutdown.
+READ_ONLY: Final = "25006"
+NOT_THERE: Final = ("080", "08P", "533", "57P")
 
 TITLES: Mapping[int, str] = {
     400: "The request is not valid",
@@ -26,6 +35,7 @@ TITLES: Mapping[int, str] = {
     428: "Say which version you change",
     429: "Too many requests",
     500: "Something failed on our side",
+    503: "This cannot be done at the moment",
 }
 
 
@@ -88,6 +98,23 @@ def problem_of(error: Exception) -> Problem | None:
         return not_found()
     if isinstance(error, exceptions.APIException):
         return _of_rest_framework(error)
+    if isinstance(error, DatabaseError | InterfaceError):
+        return _of_the_database(error)
+    return None
+
+
+def _of_the_database(error: Exception) -> Problem | None:
+    """Return the problem of a database that does not take what is right; what it refuses for other reasons is ours."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    wait = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    if state == READ_ONLY:
+        logger.error("the database is read-only")
+        detail = _("The database only lets itself be read at the moment. Nothing was saved; try again later.")
+        return Problem(503, "read_only", detail, headers=wait)
+    if isinstance(error, OperationalError | InterfaceError) and (state is None or state[:3] in NOT_THERE):
+        logger.error("the database is not there")
+        detail = _("The database does not answer. Nothing is lost that was acknowledged; try again in a moment.")
+        return Problem(503, "database_down", detail, headers=wait)
     return None
 
 

@@ -30,6 +30,8 @@ VAR_DIR = ENVIRONMENT.var
 PSEUDONYM_KEY = ENVIRONMENT.pseudonym_key
 PORT = ENVIRONMENT.port
 JOB_LEASE_SECONDS = ENVIRONMENT.job_lease_seconds
+METRICS_TOKEN = ENVIRONMENT.metrics_token
+INSTALLATION_NAME = ENVIRONMENT.installation_name
 
 SECRET_KEY = ENVIRONMENT.secret_key
 DEBUG = ENVIRONMENT.debug
@@ -60,6 +62,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "registry.access_log.AccessLog",
     "registry.security_headers.SecurityHeaders",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -200,6 +203,8 @@ globals().update(mail_server(ENVIRONMENT.email_url))
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENVIRONMENT.https
 SESSION_COOKIE_HTTPONLY = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.https else None
+# Probes of the same machine come without TLS.
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if ENVIRONMENT.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -273,6 +278,11 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 # Each expires before the next comes, so that no backlog builds up while no worker runs.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "show that scheduler and worker are alive": {
+        "task": "registry.show_life",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "take up waiting and abandoned jobs": {
         "task": "exports.sweep_jobs",
         "schedule": 5.0,
@@ -295,21 +305,18 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
 }
 
-# Logs go to stderr and name records, never values: no request body, no query string, no SQL.
+# Logs go to stderr and name records, never values: no request body, no query string, no address, no SQL.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"without_task_errors": {"()": "registry.logs.WithoutTaskErrors"}},
-    "formatters": {
-        "line": {"()": "registry.logs.WithoutValues", "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"json": {"()": "registry.logs.JsonLines"}, "line": {"()": "registry.logs.Lines"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": ENVIRONMENT.log_format}},
     "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
     "loggers": {
         "django": {"handlers": [], "level": ENVIRONMENT.log_level, "propagate": True},
+        "django.request": {"level": "ERROR"},  # every request has its line (registry.access), refused ones too
         "axes": {"level": "WARNING"},  # it tells three lines about each sign-in; registry_signinevent has them in one
         # Every task that comes and goes, each two seconds, is nothing to read.
         "celery": {"level": "WARNING"},
-        "celery.app.trace": {"filters": ["without_task_errors"]},
     },
 }

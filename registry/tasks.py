@@ -6,7 +6,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from registry.acting import Door, acting_as_the_system
-from registry.models import IdempotentAnswer
+from registry.heartbeats import beat
+from registry.models import Heart, IdempotentAnswer
 
 ANSWERS_ARE_KEPT_FOR = timedelta(days=7)
 """How long a repeated request gets its first answer: longer than any client retries."""
@@ -17,3 +18,9 @@ def forget_answers() -> None:
     """Delete the answers that nobody will ask for again."""
     with acting_as_the_system(door=Door.JOB):
         IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - ANSWERS_ARE_KEPT_FOR).delete()
+
+
+@shared_task(name="registry.show_life", ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
+def show_life() -> None:
+    """Note that a worker does what the scheduler asks for."""
+    beat(Heart.WORKER)

@@ -5,6 +5,7 @@ from django.urls.converters import StringConverter
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from registry.audit_views import Audit
+from registry.health import Alive, Metrics, Ready
 from registry.models import SITE_CODE
 from registry.pages import ApiDocs, Home
 from registry.people_views import MembershipDetail, Memberships, People, PersonDetail, SiteDetail, Sites
@@ -30,6 +31,9 @@ register_converter(SiteCodeConverter, "site_code")
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", Home.as_view(), name="home"),
     path("", include("registry.accounts.urls")),
+    path("healthz", Alive.as_view(), name="healthz"),
+    path("readyz", Ready.as_view(), name="readyz"),
+    path("metrics", Metrics.as_view(), name="metrics"),
     path("api/v1/me/", Me.as_view(), name="me"),
     path("api/v1/sites/", Sites.as_view(), name="sites"),
     path("api/v1/sites/<site_code:code>/", SiteDetail.as_view(), name="site"),

@@ -4,8 +4,12 @@ How many workers is gunicorn's own setting, `WEB_CONCURRENCY` or `--workers`.
 """
 
 import gc
+import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 # Threads keep connections open between requests, so that a client who sends many does not connect for each.
 worker_class = "gthread"
@@ -30,6 +34,32 @@ def post_fork(_server: object, _worker: object) -> None:
 
 # A folder in memory: on a slow disk the sign of life that a worker writes there could come too late.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 -- gunicorn makes its own file there
+
+# What the processes count goes to a folder of this server's own: process numbers are unique here only. It is set before
+# the application is loaded, which decides then how it counts.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="ecrf-metrics-", dir=worker_tmp_dir)
+
+# Every request has a line of our own, which tells no address; gunicorn's other lines go where ours go.
+accesslog = None
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "root": {"level": "INFO", "handlers": []},
+    "loggers": {"gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True, "qualname": "gunicorn.error"}},
+}
+
+
+def child_exit(_server: object, worker: Any) -> None:
+    """Forget what only a living process measures; what it counted stays."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 -- it reads the folder when imported
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # it has no types
+
+
+def on_exit(_server: object) -> None:
+    """Remove the counts with the server."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+
 
 # A second way to steer the server that nobody here uses.
 control_socket_disable = True

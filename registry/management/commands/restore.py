@@ -1,0 +1,34 @@
+"""`manage.py restore FILE [--replace]`."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from registry.postgres_tools import ToolError
+from registry.restore import BackupError, RestoreError, opened, other_keys, restore
+
+
+class Command(BaseCommand):
+    """Brings a backup back, all of it or nothing."""
+
+    help = "Restore database and files from FILE. Stop web, worker and scheduler first."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the file, and whether data may be lost."""
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--replace", action="store_true", help="lose the data that are in the database now")
+
+    def handle(self, *, file: Path, replace: bool, **_options: Any) -> None:
+        """Check the file, restore it, and say what was compared."""
+        try:
+            with opened(file) as backup:
+                for name in other_keys(backup.manifest):
+                    self.stderr.write(f"{name} is not the one of the installation that was backed up.")
+                restore(backup, replace=replace, say=self.stdout.write)
+        except RestoreError as error:
+            raise CommandError(f"{error} The backup was restored but differs: do not use it.") from None
+        except (BackupError, ToolError, OSError) as error:
+            raise CommandError(f"Nothing was restored. {error}") from None
+        self.stdout.write(f"Restored what was backed up at {backup.manifest.made_at:%Y-%m-%d %H:%M:%S} UTC.")
