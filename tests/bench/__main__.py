@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 
-BENCHMARKS = ("create", "bulk", "workbook", "endpoints")
+BENCHMARKS = ("create", "bulk", "workbook", "endpoints", "redcap")
 
 
 def main(names: list[str]) -> None:
