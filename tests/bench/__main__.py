@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 
-BENCHMARKS = ("create", "bulk", "workbook", "endpoints", "isolation")
+BENCHMARKS = ("create", "bulk", "workbook", "endpoints", "isolation", "redcap")
 
 
 def main(names: list[str]) -> None:

@@ -67,9 +67,20 @@ def case(name: str, *, patients: int) -> Result:
     """Run one case in a process of its own and return what it printed."""
     from django.conf import settings  # noqa: PLC0415 -- the cases import this module before Django is set up
 
+    environment = os.environ | environment_of(patients)
+    program = [sys.executable, "-m", "tests.bench.workbook", name, str(patients)]
+    done = subprocess.run(program, env=environment, cwd=settings.BASE_DIR, stdout=subprocess.PIPE, check=True)
+    found: Result = json.loads(done.stdout)
+    return found
+
+
+def environment_of(patients: int) -> dict[str, str]:
+    """Return the settings of a process that works on the database of so many patients."""
+    from django.conf import settings  # noqa: PLC0415 -- the cases import this module before Django is set up
+
     from tests.bench.data import address_of  # noqa: PLC0415 -- likewise
 
-    environment = os.environ | {
+    return {
         "DATABASE_URL": address_of("default", NAME=database_name(patients)),
         "DATABASE_OWNER_URL": address_of("owner", NAME=database_name(patients)),
         "BROKER_URL": settings.BROKER_URL,
@@ -77,10 +88,6 @@ def case(name: str, *, patients: int) -> Result:
         "SECRET_KEY": settings.SECRET_KEY,
         "PSEUDONYM_KEY": settings.PSEUDONYM_KEY,
     }
-    program = [sys.executable, "-m", "tests.bench.workbook", name, str(patients)]
-    done = subprocess.run(program, env=environment, cwd=settings.BASE_DIR, stdout=subprocess.PIPE, check=True)
-    found: Result = json.loads(done.stdout)
-    return found
 
 
 def database_name(patients: int) -> str:
