@@ -49,7 +49,7 @@ def _open_jobs() -> tuple[float | None, float | None]:
 def _rows(sql: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 OF_THE_DATABASE: Final[Mapping[str, Callable[[], Sign]]] = {

@@ -82,4 +82,4 @@ def connections() -> Iterator[GaugeMetricFamily]:
 def _rows(sql: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql)
-        return cursor.fetchall()
+        return list(cursor.fetchall())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pgtrigger
 from celery import current_app
@@ -26,7 +26,8 @@ from registry import vital_signs
 from registry.acting import Door, acting_as_the_system
 from registry.backup import make_backup
 from registry.heartbeats import seconds_since_beats
-from registry.history_chain import broken_chains, history_models
+from registry.history import history_models
+from registry.history_chain import broken_chains
 from registry.models import Heart, HistoryChain
 from registry.patience import within
 from registry.restore import opened, rehearse

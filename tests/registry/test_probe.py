@@ -15,7 +15,7 @@ def server():
     class Handler(BaseHTTPRequestHandler):
         asked = []
 
-        def do_GET(self):  # noqa: N802 -- the library's name
+        def do_GET(self):
             self.asked.append((self.headers["Host"], self.headers["X-Forwarded-Proto"]))
             self.send_response(int(self.path[1:]))
             self.end_headers()

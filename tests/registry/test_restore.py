@@ -28,7 +28,7 @@ from registry import backup as backups
 from registry import restore as restores
 from registry.callers import create_token
 from registry.environment import PROJECT
-from registry.history_chain import history_models
+from registry.history import history_models
 from registry.models import HistoryChain, Membership, Person, Token
 from registry.other_databases import scratch_database
 from registry.postgres_tools import ToolError, owner_connection, owner_settings, program
@@ -585,7 +585,7 @@ def test_a_program_older_than_the_server_is_passed_over(monkeypatch, tmp_path):
     monkeypatch.setattr("registry.postgres_tools._candidates", lambda _name: iter(paths))
 
     assert [program("pg_dump", major=major) for major in (15, 16, 18)] == [paths[0], paths[1], paths[1]]
-    with pytest.raises(ToolError, match="15/pg_dump is of version 15, .*18/pg_dump is of version 18"):
+    with pytest.raises(ToolError, match=r"15/pg_dump is of version 15, .*18/pg_dump is of version 18"):
         program("pg_dump", major=19)
 
 
