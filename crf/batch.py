@@ -15,7 +15,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crf import storage
+from crf import data_queries, storage
 from crf.charts import Known, known_patients, new_patient
 from crf.checks import Finding, hard_findings, reads_of, required_but_blank, soft_findings
 from crf.constraint_problems import NOT_UNIQUE, finding_of
@@ -66,12 +66,19 @@ class Batch:
             if result.entry is not None:
                 chart = self.patients[result.entry.record_id].chart
                 result.entry.warnings = soft_findings(result.entry.form, result.entry.as_row(), chart=chart)
+        self._follow()
         return self.results
 
     def _refuse_if(self, atomic: bool) -> None:
         problems = [problem for result in self.results for problem in result.problems]
         if atomic and problems:
             raise Refused(problems)
+
+    def _follow(self) -> None:
+        """Open and close the data queries that follow from what was saved."""
+        saved = [result.entry for result in self.results if result.entry is not None]
+        new = {entry.record_id for entry in saved if not entry.form.repeating}
+        data_queries.follow(saved, new_patients=new, by=self.by, now=self.now)
 
     # Patients
 
@@ -246,10 +253,17 @@ class Batch:
             with nullcontext() if alone else transaction.atomic():
                 self._insert(form, [index])
         except IntegrityError as error:
-            self.results[index].entry = None
+            self._take_back(index)
             self._refuse(index, finding_of(error))
             if not form.repeating:
                 del self.patients[self.submissions[index].record_id or ""]
+
+    def _take_back(self, index: int) -> None:
+        """Have the checks forget an entry that the database refused."""
+        entry, self.results[index].entry = self.results[index].entry, None
+        known = self.patients.get(entry.record_id) if entry else None
+        if entry and known and (rows := known.chart.get(entry.form.form_name())):
+            rows[:] = [row for row in rows if row["instance"] != entry.instance]
 
     def _insert(self, form: type[Form], indexes: Sequence[int]) -> None:
         entries = [entry for index in indexes if (entry := self.results[index].entry) is not None]

@@ -12,11 +12,13 @@ from django.utils.translation import gettext as _
 from crf.checks import Finding
 from crf.fields import Variable
 from crf.forms import Form, all_forms
+from crf.guards import NOT_LOCKED
 
 NOT_UNIQUE: Mapping[str, str] = {
     "record_exists": "There is a patient with this identifier already. Open that one, or leave the identifier blank.",
     "entry_exists": "There is an entry with this number already. Change that one, or leave the number out.",
 }
+LOCKED = "The data here are locked. Ask the data manager to unlock them."
 
 
 def finding_of(error: IntegrityError) -> Finding:
@@ -34,7 +36,8 @@ def _not_allowed(variable: Variable) -> str:
 
 @cache
 def _findings() -> Mapping[str, Finding]:
-    return {name: finding for form in all_forms() for name, finding in _of_form(form).items()}
+    found = {name: finding for form in all_forms() for name, finding in _of_form(form).items()}
+    return {**found, NOT_LOCKED: Finding(None, "locked", LOCKED)}
 
 
 def _of_form(form: type[Form]) -> Mapping[str, Finding]:

@@ -2,7 +2,7 @@
 
 Create, change and delete entries of any form. Each call runs in the transaction of its caller (`registry.acting`),
 authorises, runs the edit checks and saves; triggers write the history and list the changed charts. Hard checks
-refuse, one coded message a field, and then nothing is saved; soft checks save and warn.
+refuse, one coded message a field, and then nothing is saved; soft checks save, warn and open a data query.
 
 Writers of the same patient wait for one another (a lock on the patient row), writers of different patients do not.
 """
@@ -12,15 +12,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from django.db import IntegrityError, connection
-from django.db.models import Q
 from django.utils import timezone
 
-from crf import storage
+from crf import data_queries, storage
 from crf.batch import Batch, Result, first_per_field, problem_at
 from crf.charts import known_patients
 from crf.checks import Chart, Finding, hard_findings, soft_findings
 from crf.constraint_problems import finding_of
-from crf.forms import Form, Status, all_forms, repeating_forms
+from crf.forms import Form, Status, all_forms
+from crf.locks import is_locked_anywhere
 from crf.reading import Submission
 from crf.refusals import Locked, NotAllowed, NotFound, ReasonNeeded, Refused, Stale
 from crf.storage import Entry
@@ -78,16 +78,18 @@ def change_entry(
     current, chart = _for_writing(form, record_id, instance, by=by)
     if current.version != version:
         raise Stale(current, submission.values)
-    changed = _applied(submission, to=current)
+    changed = applied(submission, to=current)
     chart = _with(changed, chart)
     _refuse_what_fails(changed, submission, chart=chart, now=now)
     names = [name for name, value in changed.values.items() if value != current.values[name]]
     if names or (changed.status, changed.missing) != (current.status, current.missing):
-        if current.status == Status.COMPLETE and not reason:
+        if not reason and (current.status == Status.COMPLETE or _clears(changed, names)):
             raise ReasonNeeded
         changed.version, changed.updated_at = current.version + 1, now
         _update(changed, names)
     changed.warnings = soft_findings(form, changed.as_row(), chart=chart)
+    if changed.version > current.version:
+        data_queries.follow([changed], changed=names, by=by, now=now)
     return changed
 
 
@@ -104,7 +106,7 @@ def delete_entry(
     if not reason:
         raise ReasonNeeded
     forms = (form,) if form.repeating else all_forms()
-    if not form.repeating and _has_locked_entries(record_id):
+    if not form.repeating and is_locked_anywhere(record_id):
         raise Locked
     which = "record_id = %s AND instance = %s" if form.repeating else "record_id = %s"
     parameters = [record_id, instance] if form.repeating else [record_id]
@@ -115,11 +117,7 @@ def delete_entry(
                 f"UPDATE {storage.table_of(hidden).quoted} SET deleted_at = %s, updated_at = %s, version = version + 1"  # noqa: S608 -- identifiers of the declaration
             )
             cursor.execute(f"{sql} WHERE deleted_at IS NULL AND {which}", [now, now, *parameters])
-
-
-def _has_locked_entries(record_id: str) -> bool:
-    locked = Q(patient=record_id, deleted_at__isnull=True, locked=True)
-    return any(form.objects.filter(locked).exists() for form in repeating_forms())
+    data_queries.follow_deletion(current, by=by, now=now)
 
 
 def _select_one(form: type[Form], record_id: str, instance: int, *, sites: frozenset[str]) -> Entry:
@@ -144,7 +142,7 @@ def _for_writing(form: type[Form], record_id: str, instance: int, *, by: Caller)
     return entry, known.chart
 
 
-def _applied(submission: Submission, *, to: Entry) -> Entry:
+def applied(submission: Submission, *, to: Entry) -> Entry:
     """Return the entry as it will be: a value that is set takes the place of the reason why there was none."""
     reasons = {name: why for name, why in to.missing.items() if submission.values.get(name) is None}
     reasons |= {name: why for name, why in submission.missing.items() if why is not None}
@@ -152,6 +150,11 @@ def _applied(submission: Submission, *, to: Entry) -> Entry:
         reasons.pop(name, None)
     status = to.status if submission.status is None else submission.status
     return replace(to, status=status, missing=reasons, values=to.values | submission.values)
+
+
+def _clears(changed: Entry, names: Sequence[str]) -> bool:
+    """Return whether a value is taken away without a missing-value reason in its place."""
+    return any(changed.values[name] is None and name not in changed.missing for name in names)
 
 
 def _with(entry: Entry, chart: Chart) -> Chart:

@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 
 from crf.constraints import OfPatientAtSite
 from crf.fields import Variable
+from crf.guards import guards_of
 from crf.logic import Logic, parse
 from registry.history import keep_history
 from registry.models import Site
@@ -48,7 +49,7 @@ class MissingReason(models.TextChoices):
 
 
 class FormBase(ModelBase):
-    """Completes a form class: constraints from its variables, history, and the list of changed charts."""
+    """Completes a form class: constraints from its variables, history, list of changed charts, and guards."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any], **kwargs: Any) -> Any:
         """Return the form; an abstract one is returned as written."""
@@ -60,6 +61,7 @@ class FormBase(ModelBase):
         keep_history(form)
         for operation in (pgtrigger.Insert, pgtrigger.Update, pgtrigger.Delete):
             pgtrigger.register(_notes_changed_charts(operation))(form)
+        pgtrigger.register(*guards_of(form))(form)
         return form
 
 

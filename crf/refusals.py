@@ -28,7 +28,7 @@ class Locked(Exception):
 
 
 class ReasonNeeded(Exception):
-    """A complete form is changed, or an entry deleted, without a reason."""
+    """A complete form is changed, a value cleared or an entry deleted, and nothing says why."""
 
 
 class Stale(Exception):

@@ -49,7 +49,8 @@ def _open_jobs() -> tuple[float | None, float | None]:
 def _rows(sql: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql)
-        return list(cursor.fetchall())
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 OF_THE_DATABASE: Final[Mapping[str, Callable[[], Sign]]] = {

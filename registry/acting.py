@@ -26,6 +26,7 @@ class Door(StrEnum):
     """The way a change came in."""
 
     REST = "rest"
+    REDCAP = "redcap"
     COMMAND = "command"
     JOB = "job"
 

@@ -128,6 +128,10 @@ class ApiView(APIView):
         """Return whether the query string may have `name`."""
         return name in self.parameters
 
+    def told_apart_by(self, request: Request) -> bytes:
+        """Return what makes two requests with one `Idempotency-Key` different."""
+        return raw_body(request)
+
     def handle_exception(self, exc: Any) -> HttpResponseBase:  # type: ignore[override]  # problems are plain responses
         """Answer with a problem; an exception of no known kind is for Django's log."""
         if isinstance(exc, AuthenticationFailed) or getattr(exc, "default_code", "") == "not_authenticated":
@@ -242,7 +246,7 @@ def _in_transaction(method: Callable[..., HttpResponse]) -> Callable[..., HttpRe
         if IDEMPOTENCY_KEY.fullmatch(key) is None:
             raise bad_request("Idempotency-Key", "invalid", _("Write 1 to 255 printable characters without blanks."))
         # Of one token: what it may not see, the answers to a wider token of the same person do not tell it.
-        key, digest = f"{by.token_id or 'session'}:{key}", _digest(request)
+        key, digest = f"{by.token_id or 'session'}:{key}", _digest(view, request)
         with acting(by, door=Door.REST, reason=reason, idempotency_key=key) as kept:
             if kept is not None:
                 return _repeated(digest, *kept)
@@ -255,8 +259,8 @@ def _in_transaction(method: Callable[..., HttpResponse]) -> Callable[..., HttpRe
     return run
 
 
-def _digest(request: Request) -> bytes:
-    return hashlib.sha256(b"POST %s\n%s" % (request.path.encode(), raw_body(request))).digest()
+def _digest(view: ApiView, request: Request) -> bytes:
+    return hashlib.sha256(b"POST %s\n%s" % (request.path.encode(), view.told_apart_by(request))).digest()
 
 
 def _keep(response: HttpResponse, *, key: str, by: Caller, digest: bytes) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 FOLDERS: Final = ("attachments",)
 """Folders under VAR_DIR."""
 FIGURES: Final[Mapping[str, str]] = {}
-"""SQL by name: each gives one text, the digest of what was computed from the data, or null while it is out of date."""
+"""SQL by name: each gives one text, the digest of what was computed from the data, null while that is out of date."""
 
 
 def compute() -> None:

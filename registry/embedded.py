@@ -30,12 +30,13 @@ LOOPBACK: Final = "127.0.0.1"
 STARTS: Final = 3  # a free port may be taken by somebody else between finding and using it
 START_SECONDS: Final = 60  # a crashed server reads its log again first, on a slow disk too
 
-# Enough for a small machine. Failed statements stay out of the log: they carry patients' values.
+# Enough for a small machine. Failed statements and their errors stay out of the log: both quote patients' values.
 POSTGRES_SETTINGS: Final = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "shared_buffers": "128MB",
     "max_connections": "100",
+    "log_min_messages": "fatal",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
     "log_timezone": "UTC",

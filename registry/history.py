@@ -132,10 +132,12 @@ def tracked_by(history: type[models.Model]) -> type[models.Model]:
 
 def chain_of(model: type[models.Model], *, row: str) -> str:
     """Return the SQL of the chain that a row of `model` belongs to: its patient's, else one of its own."""
-    columns = {field.column for field in model._meta.local_fields}
-    if "record_id" in columns:
-        return f'{row}."record_id"::text'
-    return f"'{model._meta.db_table}:' || {row}.\"{model._meta.pk.column}\""
+    columns = {field.column: field for field in model._meta.local_fields}
+    own = f"'{model._meta.db_table}:' || {row}.\"{model._meta.pk.column}\""
+    if "record_id" not in columns:
+        return own
+    of_patient = f'{row}."record_id"::text'
+    return f"COALESCE({of_patient}, {own})" if columns["record_id"].null else of_patient
 
 
 def keep_history(model: type[ModelT], *, exclude: list[str] | None = None) -> type[ModelT]:

@@ -107,6 +107,8 @@ RATE_PER_TOKEN = ENVIRONMENT.rate_per_token
 RATE_PER_ADDRESS = ENVIRONMENT.rate_per_address
 RATE_FAILURES_PER_ADDRESS = ENVIRONMENT.rate_failures_per_address
 TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
+# REDCap clients name each record and field of a call in a form field of its own.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 100_000
 
 # Servers
 DATABASE_URL = ENVIRONMENT.database_url or _own.database_url
@@ -272,7 +274,6 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 # Each expires before the next comes, so that no backlog builds up while no worker runs.
@@ -315,5 +316,7 @@ LOGGING = {
         "django": {"handlers": [], "level": ENVIRONMENT.log_level, "propagate": True},
         "django.request": {"level": "ERROR"},  # every request has its line (registry.access), refused ones too
         "axes": {"level": "WARNING"},  # it tells three lines about each sign-in; registry_signinevent has them in one
+        # Every task that comes and goes, each two seconds, is nothing to read.
+        "celery": {"level": "WARNING"},
     },
 }

@@ -46,6 +46,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/audit/", Audit.as_view(), name="audit"),
     path("api/v1/", include("crf.api.urls")),
     path("api/v1/", include("exports.api.urls")),
+    path("", include("crf.redcap.urls")),
     path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("api/docs/", ApiDocs.as_view(url_name="schema"), name="docs"),
 ]

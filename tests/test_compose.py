@@ -91,6 +91,12 @@ def test_only_settings_that_exist_are_set(compose):
         assert set(compose["services"][service]["environment"]) <= known
 
 
+def test_postgresql_writes_no_error_and_no_statement_to_its_log(compose):
+    given = compose["services"]["database"]["command"][2::2]
+
+    assert given == ["log_min_messages=fatal", "log_min_error_statement=panic", "log_error_verbosity=terse"]
+
+
 def test_the_owner_of_the_tables_is_known_to_the_migration_alone(compose):
     services = compose["services"]
 

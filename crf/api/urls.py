@@ -2,7 +2,10 @@
 
 from django.urls import URLPattern, path, register_converter
 
+from crf.api.attestations import Signatures, Verifications
 from crf.api.bulk import Entries
+from crf.api.locks import LockDetail, Locks, Unlock
+from crf.api.queries import AnswerQuery, CloseQuery, Queries, QueryCounts, QueryDetail, ReopenQuery
 from crf.api.reports import ReportDetail, Reports
 from crf.api.views import Dictionary, EntryDetail, InstanceList, PatientList, PooledForm
 from crf.forms import all_forms, patient_form, repeating_forms
@@ -38,13 +41,13 @@ class InstanceConverter:
         return str(value)
 
 
-class ReportConverter:
-    """The number of a report: from 1, never beyond what the column holds."""
+class RowConverter:
+    """The key of a row in an address: from 1, never beyond what the column holds."""
 
     regex = "[1-9][0-9]{0,17}"
 
     def to_python(self, value: str) -> int:
-        """Return the number."""
+        """Return the key."""
         return int(value)
 
     def to_url(self, value: int) -> str:
@@ -52,9 +55,9 @@ class ReportConverter:
         return str(value)
 
 
-register_converter(ReportConverter, "report")
 register_converter(RecordIdConverter, "record_id")
 register_converter(InstanceConverter, "instance")
+register_converter(RowConverter, "row")
 
 
 def _of_repeating_forms() -> list[URLPattern]:
@@ -69,6 +72,17 @@ def _of_repeating_forms() -> list[URLPattern]:
     return addresses
 
 
+def _of_queries() -> list[URLPattern]:
+    return [
+        path("queries/", Queries.as_view(), name="queries"),
+        path("queries/counts/", QueryCounts.as_view(), name="query-counts"),
+        path("queries/<row:query_id>/", QueryDetail.as_view(), name="query"),
+        path("queries/<row:query_id>/answer/", AnswerQuery.as_view(), name="query-answer"),
+        path("queries/<row:query_id>/close/", CloseQuery.as_view(), name="query-close"),
+        path("queries/<row:query_id>/reopen/", ReopenQuery.as_view(), name="query-reopen"),
+    ]
+
+
 urlpatterns = [
     path("patients/", PatientList.as_view(form=patient_form()), name="patients"),
     path("patients/<record_id:record_id>/", EntryDetail.as_view(form=patient_form()), name="patient"),
@@ -78,7 +92,13 @@ urlpatterns = [
         for form in all_forms()
     ],
     path("entries/", Entries.as_view(), name="entries"),
+    *_of_queries(),
+    path("locks/", Locks.as_view(), name="locks"),
+    path("locks/<row:lock_id>/", LockDetail.as_view(), name="lock"),
+    path("locks/<row:lock_id>/unlock/", Unlock.as_view(), name="unlock"),
+    path("verifications/", Verifications.as_view(), name="verifications"),
+    path("signatures/", Signatures.as_view(), name="signatures"),
     path("reports/", Reports.as_view(), name="reports"),
-    path("reports/<report:report_id>/", ReportDetail.as_view(), name="report"),
+    path("reports/<row:report_id>/", ReportDetail.as_view(), name="report"),
     path("dictionary/", Dictionary.as_view(), name="dictionary"),
 ]

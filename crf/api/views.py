@@ -22,7 +22,10 @@ from registry.problems import Problem, bad_request, not_found, request_error
 from registry.rights import Right, anywhere, there
 
 IF_MATCH = header("If-Match", "The ETag of the version that is changed.", required=True)
-REASON = header("X-Change-Reason", "Why a complete form is changed, or an entry deleted.")
+REASON = header(
+    "X-Change-Reason",
+    "Why a complete form is changed, a value cleared without a missing-value reason, or an entry deleted.",
+)
 VERSION = re.compile(r"\d{1,10}", re.ASCII)
 CONFLICT_CODES = frozenset({"record_exists", "entry_exists"})
 
@@ -218,7 +221,7 @@ def refusal(exc: Exception) -> Problem | None:
         case Locked():
             return Problem(409, "locked", _("The entry is locked. Ask the data manager to unlock it."))
         case ReasonNeeded():
-            message = _("Say why in the header X-Change-Reason: the form is complete, or it is to be deleted.")
+            message = _("Say why in the header X-Change-Reason: a complete form or a value taken away needs it.")
             error = request_error("X-Change-Reason", "reason_needed", message)
             return Problem(400, "reason_needed", message, errors=[error])
         case Stale():
@@ -229,6 +232,8 @@ def refusal(exc: Exception) -> Problem | None:
 def refused(problems: list[Any], errors: list[dict[str, Any]]) -> Problem:
     """Return the problem of submissions that broke hard checks: 400, 403 without the right, 409 for what exists."""
     codes = {problem.code for problem in problems}
+    if codes == {"locked"}:
+        return Problem(409, "locked", problems[0].message, errors=errors)
     status = 403 if codes == {"not_allowed"} else 409 if codes <= CONFLICT_CODES else 400
     return Problem(
         status, "refused", _("Nothing was saved. Mend what `errors` names and send it again."), errors=errors

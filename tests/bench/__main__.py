@@ -5,7 +5,11 @@ import os
 import platform
 import sys
 
+<<<<<<< HEAD
 BENCHMARKS = ("create", "bulk", "workbook", "endpoints", "isolation")
+=======
+BENCHMARKS = ("create", "bulk", "workbook", "endpoints", "redcap")
+>>>>>>> redcap
 
 
 def main(names: list[str]) -> None:

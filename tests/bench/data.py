@@ -41,10 +41,15 @@ def patients_and_token(count: int) -> tuple[list[str], str]:
     by = the_system()
     with acting(by, door=Door.COMMAND):
         results = create_entries([_patient() for _ in range(count)], by=by)
-    person = Person.objects.create_user(f"bench-{new_key()}")
-    Membership.objects.create(person=person, role=Role.COORDINATOR, site_id="MTP", starts_on=date(2020, 1, 1))
-    token, _row = create_token(person)
+    token = new_token(Role.COORDINATOR, site="MTP")
     return [result.entry.record_id for result in results if result.entry], token
+
+
+def new_token(role: Role, *, site: str | None) -> str:
+    """Return the token of a new person with a role at a site, or at all."""
+    person = Person.objects.create_user(f"bench-{new_key()}")
+    Membership.objects.create(person=person, role=role, site_id=site, starts_on=date(2020, 1, 1))
+    return create_token(person)[0]
 
 
 def bare_table() -> None:

@@ -44,9 +44,9 @@ def run() -> list[str]:
     ]
 
 
-def have_patients() -> None:
-    """Make a synthetic cohort, unless the database of the benchmarks has one."""
-    missing = PATIENTS - count_patients()
+def have_patients(count: int = PATIENTS) -> None:
+    """Make a synthetic cohort of at least `count`, unless the database of the benchmarks has one."""
+    missing = count - count_patients()
     if missing > 0:
         call_command("generate_cohort", patients=missing, seed=1, stdout=io.StringIO(), stderr=io.StringIO())
         as_owner("VACUUM ANALYZE")

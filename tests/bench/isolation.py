@@ -15,6 +15,7 @@ import psycopg
 from tests.bench.data import address_of
 from tests.bench.endpoints import have_patients
 
+PATIENTS = 2_000
 ROUNDS = 15
 TIMES = {"list": 60, "export": 1, "insert": 60}
 SITE = "MTP"
@@ -31,7 +32,7 @@ INSERT = (
 
 def run() -> list[str]:
     """Return the lines of the report."""
-    have_patients()
+    have_patients(PATIENTS)
     with psycopg.connect(address_of("default")) as application, psycopg.connect(address_of("owner")) as owner:
         record_id = first_patient(owner)
         lines = [f"row-level security, application's role against owner, medians of {ROUNDS} interleaved rounds:"]

@@ -3,7 +3,7 @@
 import gc
 import io
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -26,7 +26,12 @@ from exports.outcome_sheets import stored_figures
 from exports.pooled_workbook import PooledWorkbook
 from exports.writers.workbook import Row
 from registry.acting import the_system
+<<<<<<< HEAD
 from tests.bench.data import as_owner, see_everything
+=======
+from registry.rights import Role
+from tests.bench.data import new_token
+>>>>>>> redcap
 from tests.bench.endpoints import count_patients
 
 
@@ -93,11 +98,17 @@ def copy(_patients: int) -> dict[str, float]:
     return found
 
 
-CASES: dict[str, Callable[[int], dict[str, float]]] = {
+def token(_patients: int) -> dict[str, str]:
+    """Return a token of somebody who may read every site."""
+    return {"token": new_token(Role.DATA_MANAGER, site=None)}
+
+
+CASES: dict[str, Callable[[int], Mapping[str, Any]]] = {
     "prepare": prepare,
     "ours": ours,
     "openpyxl": openpyxl,
     "copy": copy,
+    "token": token,
 }
 
 

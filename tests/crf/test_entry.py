@@ -6,12 +6,13 @@ from decimal import Decimal
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from crf import locks
 from crf.entry import change_entry, create_entries, create_entry, delete_entry, get_entry
 from crf.forms import Status, all_forms, forms_by_name
 from crf.models.chart_change import ChartChange
 from crf.partial_dates import PartialDate
 from crf.refusals import Locked, NotAllowed, NotFound, ReasonNeeded, Refused, Stale
-from registry.acting import Door, acting
+from registry.acting import Door, acting, acting_as_the_system
 from registry.rights import Role
 from tests.conftest import caller_now, make_person
 from tests.crf.conftest import at_once
@@ -413,12 +414,34 @@ def test_the_queries_of_a_call_do_not_grow_with_its_entries(coordinator, patient
 def test_a_change_sets_what_was_sent_clears_what_was_null_and_keeps_the_rest(coordinator):
     entry = saved("patient", {"race": "WHITE", "smoking_status": "never"}, by=coordinator, status="unverified")
 
-    after = changed(entry, {"race": None, "smoking_status": "former"}, by=coordinator)
+    after = changed(entry, {"race": None, "smoking_status": "former"}, by=coordinator, reason="not in the source")
 
     assert after == get_entry(PATIENT, "MTP-001", 1, by=coordinator)
     assert after.values == {**entry.values, "race": None, "smoking_status": "former"}
     assert (after.version, after.status) == (2, Status.UNVERIFIED)
     assert history("patient") == [("insert", 1), ("update", 2)]
+
+
+def test_clearing_a_value_needs_a_reason_or_says_why_it_is_missing_whatever_the_status(coordinator):
+    entry = saved("patient", {"race": "WHITE"}, by=coordinator, status="incomplete")
+
+    with pytest.raises(ReasonNeeded):
+        changed(entry, {"race": None}, by=coordinator)
+    assert get_entry(PATIENT, "MTP-001", 1, by=coordinator) == entry
+    after = changed(entry, {"race": None, "missing": {"race": "UNK"}}, by=coordinator)
+    assert (after.values["race"], after.missing) == (None, {"race": "UNK"})
+
+
+def test_what_is_absent_null_blank_or_missing_is_told_apart_and_only_taking_away_needs_a_reason(coordinator):
+    entry = saved("patient", {"race": "WHITE"}, by=coordinator, status="incomplete")
+
+    assert changed(entry, {}, by=coordinator).values["race"] == "WHITE"
+    assert changed(entry, {"smoking_status": None}, by=coordinator).version == 1
+    for blank in ("", "  "):
+        with pytest.raises(Refused):
+            changed(entry, {"race": blank}, by=coordinator)
+    cleared = changed(entry, {"race": None}, by=coordinator, reason="not in the source")
+    assert (cleared.values["race"], cleared.missing, cleared.version) == (None, {}, 2)
 
 
 def test_a_change_that_changes_nothing_leaves_version_and_history_as_they_are(coordinator, patient):
@@ -563,8 +586,10 @@ def test_who_only_reads_changes_and_deletes_nothing(role, patient):
 
 
 def lock(entry):
-    """Lock an entry; there is no door for it yet."""
-    entry.form.objects.filter(pk__gt=0).update(locked=True)
+    """Lock an entry."""
+    place = locks.Target(record_id=entry.record_id, form=entry.form, instance=entry.instance)
+    with acting_as_the_system(door=Door.COMMAND) as by:
+        locks.lock(place, reason="cleaned", by=by, now=datetime.now(tz=UTC))
 
 
 def test_a_locked_entry_is_neither_changed_nor_deleted(coordinator, patient):

@@ -5,6 +5,7 @@ import logging
 import sys
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 
@@ -160,3 +161,12 @@ def test_a_task_that_failed_is_named_without_what_it_was_given():
 
 def test_a_line_break_in_a_message_does_not_make_a_second_json_line():
     assert len(JsonLines().format(record('one\n{"level": "forged"}')).splitlines()) == 1
+
+
+def test_every_handler_of_the_settings_writes_so():
+    formatters = {handler["formatter"] for handler in settings.LOGGING["handlers"].values()}
+
+    assert {settings.LOGGING["formatters"][name]["()"] for name in formatters} <= {
+        "registry.logs.Lines",
+        "registry.logs.JsonLines",
+    }

@@ -25,7 +25,7 @@ TEXTS = {
     "plus": "+1+cmd|' /C calc'!A0",
     "minus": "-2+3",
     "at": "@SUM(A1:A9)",
-    "full-width formula": "＝1+1",
+    "full-width formula": "＝1+1",  # noqa: RUF001 -- spreadsheets take it as well
     "sql": "'; DROP TABLE crf_patient; --",
     "sql or": "' OR 1=1 --",
     "backslash": "\\x00 \\' \\\\ %s %(x)s {0}",

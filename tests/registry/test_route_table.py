@@ -8,7 +8,10 @@ from typing import ClassVar
 
 import pytest
 from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
 
+from crf.models.data_query import DataQuery
+from crf.models.lock import Lock
 from exports.models import Job, Kind, State
 from registry.api import METHODS, ApiView
 from registry.callers import create_token
@@ -70,6 +73,17 @@ AGREED = {
     "entries": {"post": ENTER},
     "reports": {"get": READ, "post": READ},
     "report": {"get": READ, "delete": READ},
+    "queries": {"get": READ, "post": {"open_query"}},
+    "query-counts": {"get": READ},
+    "query": {"get": READ},
+    "query-answer": {"post": {"answer_query"}},
+    "query-close": {"post": {"close_query"}},
+    "query-reopen": {"post": {"open_query"}},
+    "locks": {"get": READ, "post": {"lock"}},
+    "lock": {"get": READ},
+    "unlock": {"post": {"lock"}},
+    "verifications": {"get": READ, "post": {"verify"}},
+    "signatures": {"get": READ, "post": {"sign"}},
     "exports": {"get": READ, "post": EXPORT},
     "export": {"get": READ, "delete": READ},
     "export-file": {"get": EXPORT},
@@ -139,6 +153,15 @@ def test_a_page_lets_in_whom_it_says(name, client, sites):
         assert response.status_code in (200, 405)
 
 
+def make_query_and_lock(by):
+    """Save a query on a patient of NIM, and a lock there, and return their keys."""
+    saved("patient", by=by, site="NIM")
+    at = {"site_id": "NIM", "patient_id": "NIM-001", "form": "patient", "instance": 1}
+    asked = {"variable": "sex", "text": "Is it so?", "origin": "manual", "opened_at": timezone.now()}
+    lock = Lock.objects.create(**at, reason="cleaned", locked_at=timezone.now())
+    return {"query_id": DataQuery.objects.create(**at, **asked).pk, "lock_id": lock.pk}
+
+
 @pytest.fixture
 def somebody(sites):
     """Return a function that makes a person of a role at a site, and what is at the address of a route."""
@@ -162,6 +185,8 @@ def somebody(sites):
             "username": "other",
             "membership_id": Membership.objects.get(person=other).pk,
         }
+        if {"query_id", "lock_id"} & set(ROUTES[name][1]):
+            arguments |= make_query_and_lock(data_manager)
         text, _row = create_token(person)
         arguments["token_id"] = Token.objects.get(person=person).pk
         return Api(text), reverse(name, kwargs={key: arguments[key] for key in ROUTES[name][1]})

@@ -20,7 +20,8 @@ from tests.crf.examples import COMPLETE, REPEATING, saved
 from tests.registry.test_api import problem
 
 ARGUMENTS = {"record_id": "NIM-001", "instance": 1, "job_id": uuid4(), "code": "NIM", "username": "nobody.all"}
-ARGUMENTS |= {"membership_id": 10**9, "token_id": 10**9, "report_id": 10**9}
+ARGUMENTS |= {"membership_id": 10**9, "token_id": 10**9, "query_id": 10**9, "lock_id": 10**9}
+ARGUMENTS |= {"report_id": 10**9}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db import connection
 
 from crf.forms import all_forms, forms_by_name
 from registry.callers import create_token
@@ -315,9 +314,10 @@ def test_a_deleted_patient_takes_every_form_out_of_every_list(client):
         assert client.send("POST", f"{PATIENT}{form}/", body(of=form)).status_code == 404
 
 
-def test_a_locked_entry_answers_409(client):
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE crf_dosing SET locked = true")
+def test_a_locked_entry_answers_409(client, api):
+    manager = api(Role.DATA_MANAGER, username="manager")
+    locked = manager.send("POST", "/api/v1/locks/", {"record_id": "MTP-001", "form": "dosing", "reason": "cleaned"})
+    assert locked.status_code == 201
 
     changed = change(client, {"dose_mg": 10}, form="dosing")
     deleted = client.send("DELETE", address("dosing"), If_Match='"1"', X_Change_Reason="entered twice")
