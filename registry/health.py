@@ -14,8 +14,10 @@ from typing import Any, Final
 import msgspec
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.decorators import method_decorator
 from django.utils.module_loading import module_has_submodule
 from django.views import View
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -61,6 +63,7 @@ class _Kept:
         self.health = None
 
 
+@method_decorator(login_not_required, name="dispatch")
 class Alive(View):
     """This process answers; nothing else is asked, so that no other trouble restarts it."""
 
@@ -69,6 +72,7 @@ class Alive(View):
         return HttpResponse("alive\n", content_type="text/plain")
 
 
+@method_decorator(login_not_required, name="dispatch")
 class Ready(View):
     """How everything stands: 200 where data can be entered or at least read, else 503."""
 
@@ -79,6 +83,7 @@ class Ready(View):
         return HttpResponse(msgspec.json.encode(health), status=status, content_type="application/json")
 
 
+@method_decorator(login_not_required, name="dispatch")
 class Metrics(View):
     """What Prometheus reads, if it sends METRICS_TOKEN; where none is set there is nothing here.
 

@@ -110,7 +110,7 @@ def _of_the_database(error: Exception) -> Problem | None:
     if state == READ_ONLY:
         logger.error("the database is read-only")
         detail = _("The database only lets itself be read at the moment. Nothing was saved; try again later.")
-        return Problem(503, "read_only", detail, headers=wait)
+        return Problem(503, "database_read_only", detail, headers=wait)
     if isinstance(error, OperationalError | InterfaceError) and (state is None or state[:3] in NOT_THERE):
         logger.error("the database is not there")
         detail = _("The database does not answer. Nothing is lost that was acknowledged; try again in a moment.")

@@ -68,15 +68,15 @@ def test_an_error_of_ours_is_logged_with_its_place_and_without_its_message(caplo
     def fails(_request):
         raise RuntimeError(f"the patient was born {SECRET}")
 
-    monkeypatch.setattr("registry.pages.SignIn.dispatch", lambda _self, request: fails(request))
+    monkeypatch.setattr("registry.health.Alive.get", lambda _self, request: fails(request))
     caplog.set_level(logging.INFO)
     caplog.handler.setFormatter(JsonLines())
 
-    response = Client(raise_request_exception=False).get(f"/sign-in/?next={RECORD}")
+    response = Client(raise_request_exception=False).get(f"/healthz?next={RECORD}")
 
     (line,) = [line for line in map(json.loads, caplog.text.splitlines()) if line["logger"] == "django.request"]
     assert response.status_code == 500
-    assert line["message"] == "answered with 500 at sign-in"
+    assert line["message"] == "answered with 500 at healthz"
     assert line["exception"].startswith("builtins.RuntimeError")
     assert "in fails" in line["exception"]
     assert SECRET not in caplog.text

@@ -216,10 +216,10 @@ def test_a_read_only_database_refuses_entry_in_words_lets_read_and_is_degraded(a
     read_only_database()
 
     refused = client.send("post", "/api/v1/patients/", body(record_id="MTP-002"))
-    read = client.get("/api/v1/patients/MTP-001/")
+    read = client.get("/api/v1/sites/")
     code, answer = readiness()
 
-    assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (503, "read_only", "5")
+    assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (503, "database_read_only", "5")
     assert read.status_code == 200
     assert (code, answer["status"], answer["checks"]["writing"]["status"]) == (200, "degraded", "degraded")
 

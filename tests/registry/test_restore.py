@@ -28,7 +28,7 @@ from registry import backup as backups
 from registry import restore as restores
 from registry.callers import create_token
 from registry.environment import PROJECT
-from registry.history_chain import history_models
+from registry.history import history_models
 from registry.models import HistoryChain, Membership, Person, Token
 from registry.other_databases import scratch_database
 from registry.postgres_tools import ToolError, owner_connection, owner_settings, program
