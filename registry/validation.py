@@ -126,14 +126,14 @@ def rows_are_guarded() -> str:
     with connection.cursor() as cursor:
         for table, access in declared:
             cursor.execute(
-                "SELECT relrowsecurity AND EXISTS (SELECT FROM pg_policy WHERE polrelid = oid AND polname = %s)"
-                " FROM pg_class WHERE oid = to_regclass(%s)",
+                "SELECT relrowsecurity AND EXISTS (SELECT FROM pg_policy WHERE polrelid = t.oid AND polname = %s)"
+                " FROM pg_class t WHERE t.oid = to_regclass(%s)",
                 [POLICY, connection.ops.quote_name(table)],
             )
             if cursor.fetchone() != (access.condition is not None,):
                 raise NotMet(f"row-level security of {table} is not what it declares: run manage.py migrate")
             cursor.execute(
-                "SELECT array_agg(p) FROM unnest(%s) p WHERE has_table_privilege(%s, p)",
+                "SELECT array_agg(p) FROM unnest(%s::text[]) p WHERE has_table_privilege(%s, p)",
                 [list(PRIVILEGES), connection.ops.quote_name(table)],
             )
             if set(cursor.fetchone()[0] or ()) != set(access.grants.split(", ")):

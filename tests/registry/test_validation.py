@@ -10,6 +10,7 @@ from exports import jobs
 from exports import validation as of_exports
 from exports.job_files import file_of
 from exports.models import Job, State
+from exports.tasks import run_job
 from registry import validation
 from registry.heartbeats import beat
 from registry.models import Heart
@@ -127,7 +128,7 @@ def test_a_broker_that_is_not_there_is_seen(db, monkeypatch):
 def worker(transactional_db, sites, settings, tmp_path, monkeypatch):
     """Does a job as soon as it is rung for."""
     settings.VAR_DIR = tmp_path
-    monkeypatch.setattr(jobs.app, "send_task", lambda _name, kwargs, **_: jobs.run(kwargs["job_id"]))
+    monkeypatch.setattr(jobs.app, "send_task", lambda _name, kwargs, **_: run_job(**kwargs))
 
 
 def test_an_export_is_asked_for_and_compared_with_its_digest(worker):
