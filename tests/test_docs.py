@@ -134,3 +134,27 @@ def test_the_validation_page_names_every_section_it_is_about():
 def test_no_page_claims_what_only_an_installation_can_show(path):
     claims = r"(?i)\b\w*complian\w*\b|\bcompl(?:y|ies)\b|\bcertified\b"
     assert re.findall(claims, path.read_text(encoding="utf-8")) == []
+
+
+def test_every_row_of_the_checklist_of_redcap_clients_has_its_test():
+    listed = [int(number) for number in re.findall(r"^\| (\d+) \|", read("docs/redcap.md"), re.MULTILINE)]
+    tests = [path.read_text(encoding="utf-8") for name in ("crf/redcap", "peers") for path in sources_of_tests(name)]
+
+    named = {int(number) for text in tests for said in QUOTED_ROWS.findall(text) for number in numbers_in(said)}
+
+    assert listed == list(range(1, 61))
+    assert set(listed) - named == set()
+
+
+QUOTED_ROWS = re.compile(r"Rows? (\d[\d, toand]*)")
+
+
+def sources_of_tests(folder: str) -> Iterator[Path]:
+    return (PROJECT / "tests" / folder).glob("test_*.py")
+
+
+def numbers_in(said: str) -> Iterator[str]:
+    """Yield the numbers of a list such as "2, 6, 9 to 13"."""
+    for part in re.split(r",|and", said):
+        first, *last = re.findall(r"\d+", part) or ["0"]
+        yield from (str(number) for number in range(int(first), int(last[0] if last else first) + 1))

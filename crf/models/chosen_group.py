@@ -1,8 +1,11 @@
 """The data access group that a token was switched to through REDCap's API."""
 
+from typing import ClassVar
+
 from django.db import models
 
 from registry.models import Site, Token
+from registry.row_security import SHARED, Access
 
 
 class ChosenGroup(models.Model):
@@ -10,6 +13,8 @@ class ChosenGroup(models.Model):
 
     It only ever narrows: without the row the token has the limits that it was made with.
     """
+
+    access: ClassVar[Access] = SHARED
 
     token = models.OneToOneField(Token, on_delete=models.CASCADE, primary_key=True, related_name="+")
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="+")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Literal
 from xml.sax.saxutils import escape
 
@@ -17,6 +18,8 @@ CONTENT_TYPES = {
 }
 XML_PREFIX = '<?xml version="1.0" encoding="UTF-8" ?>'
 NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+MOST_LINES, MOST_NAMES, LONGEST_NAME, LONGEST_PART = 1_000, 100, 100, 1_000
+"""What an error repeats at most of what was sent: lines, names in one of them, characters of a name and of a value."""
 Quadruple = tuple[str, str, str, str]
 """What is wrong with one value of an import: record, field, value, message."""
 
@@ -31,7 +34,8 @@ class ApiError(Exception):
 
 def values_refused(problems: Iterable[Quadruple]) -> ApiError:
     """Return the error of an import: one line for each value, as CSV with every part quoted."""
-    return ApiError("\n".join(",".join(_quoted(part) for part in problem) for problem in problems))
+    told = islice(problems, MOST_LINES)
+    return ApiError("\n".join(",".join(_quoted(part) for part in problem) for problem in told))
 
 
 def error_response(error: ApiError, *, form: ErrorFormat) -> HttpResponse:
@@ -48,8 +52,13 @@ def error_response(error: ApiError, *, form: ErrorFormat) -> HttpResponse:
 
 def not_valid(parameter: str, names: Iterable[str]) -> ApiError:
     """Return the error of names that the dictionary does not have."""
-    listed = ", ".join(f"'{name[:100]}'" for name in names)
+    listed = named(f"'{name[:LONGEST_NAME]}'" for name in names)
     return ApiError(f'The following values in the parameter "{parameter}" are not valid: {listed}')
+
+
+def named(names: Iterable[str]) -> str:
+    """Return names joined by commas, of very many the first."""
+    return ", ".join(name[: LONGEST_NAME + 2] for name in islice(names, MOST_NAMES))
 
 
 def in_xml(text: str) -> str:
@@ -58,4 +67,4 @@ def in_xml(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + " ".join(text.replace('"', '""').split()) + '"'
+    return '"' + " ".join(text[:LONGEST_PART].replace('"', '""').split()) + '"'

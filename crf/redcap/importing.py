@@ -16,7 +16,7 @@ from crf.reading import Problem, Submission, read_cells
 from crf.redcap.calls import Call
 from crf.redcap.columns import GROUP, INSTANCE, INSTRUMENT, RECORD_ID, checkbox_columns, status_name
 from crf.redcap.contents import Need, answers
-from crf.redcap.errors import XML_PREFIX, ApiError, Quadruple, values_refused
+from crf.redcap.errors import XML_PREFIX, ApiError, Quadruple, named, values_refused
 from crf.redcap.groups import group_of, site_named
 from crf.redcap.import_rows import Cells, read_rows
 from crf.redcap.tables import answer
@@ -211,13 +211,12 @@ def _refuse_columns(rows: Sequence[Cells], *, call: Call) -> None:
     known = columns_by_name()
     unknown = [column for column in sent if column not in known and column not in SYSTEM and not _is_ignored(column)]
     if unknown:
-        listed = ", ".join(column[:100] for column in unknown)
-        raise ApiError(f"The following fields were not found in the project as real data fields: {listed}")
+        raise ApiError(f"The following fields were not found in the project as real data fields: {named(unknown)}")
     groups = {text for row in rows if (text := row.get(GROUP, "").strip())}
     if groups and group_of(call.by) is not None:
         raise ApiError(f"You are in a Data Access Group and cannot assign groups: leave out the column {GROUP}.")
     if wrong := sorted(group for group in groups if site_named(group, by=call.by) is None):
-        raise ApiError(f"The following Data Access Groups do not exist: {', '.join(name[:100] for name in wrong)}")
+        raise ApiError(f"The following Data Access Groups do not exist: {named(wrong)}")
 
 
 def _is_ignored(column: str) -> bool:

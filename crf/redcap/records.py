@@ -14,7 +14,7 @@ from crf.redcap.cells import Style
 from crf.redcap.columns import Asked, asked_for
 from crf.redcap.contents import Need, answers
 from crf.redcap.eav import Eav, EavXml
-from crf.redcap.errors import ApiError, ErrorFormat, not_valid
+from crf.redcap.errors import ApiError, ErrorFormat, named, not_valid
 from crf.redcap.flat import Flat
 from crf.redcap.groups import group_of, site_named, unique_name
 from crf.redcap.marks import Csv, Json, Marks, Xml, written
@@ -59,15 +59,15 @@ def stream_rows(call: Call, asked: Asked, *, filter_logic: str) -> HttpResponseB
 def delete_records(call: Call) -> HttpResponse:
     """Delete records, or one instrument of them: all that are named, or nothing."""
     Need.IMPORT.require(call.by)
-    named = [name.strip() for name in call.data.elements.get("records", []) if name.strip()]
-    if not named:
+    wanted = [name.strip() for name in call.data.elements.get("records", []) if name.strip()]
+    if not wanted:
         raise ApiError("The parameter 'records' is missing or is not an array")
-    found = existing_records(known_spelling(named), sites=call.by.sites_with(Right.READ))
-    absent = [name for name in named if name.upper() not in found]
+    found = existing_records(known_spelling(wanted), sites=call.by.sites_with(Right.READ))
+    absent = [name for name in wanted if name.upper() not in found]
     if absent:
         raise ApiError(
             "One or more of the records provided cannot be deleted because they do not exist in the project. "
-            f"The following records do not exist: {', '.join(name[:100] for name in absent)}"
+            f"The following records do not exist: {named(absent)}"
         )
     form, instance = _what_to_delete(call)
     return plain(sum(_deleted(form, record_id, instance, call=call) for record_id in sorted(set(found))))

@@ -5,11 +5,7 @@ import os
 import platform
 import sys
 
-<<<<<<< HEAD
-BENCHMARKS = ("create", "bulk", "workbook", "endpoints", "isolation")
-=======
-BENCHMARKS = ("create", "bulk", "workbook", "endpoints", "redcap")
->>>>>>> redcap
+BENCHMARKS = ("create", "bulk", "workbook", "endpoints", "isolation", "redcap")
 
 
 def main(names: list[str]) -> None:

@@ -52,6 +52,6 @@ def run() -> list[str]:
 
 def _history_without_actor() -> int:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM crf_adverseeventhistory WHERE pgh_context->>'person' IS NULL")
+        cursor.execute("SELECT count(*) FROM crf_adverseeventhistory WHERE pgh_context->>'username' IS NULL")
         without: int = cursor.fetchone()[0]
         return without

@@ -31,14 +31,9 @@ class Load:
 def server(application: str, *, workers: int = 2, **settings: str) -> Iterator[int]:
     """Serve a WSGI application as in production and yield the port; `settings` are its environment variables."""
     port = _free_port()
-<<<<<<< HEAD
-    program = ["gunicorn", "-c", "python:registry.web_server", "--bind", f"127.0.0.1:{port}", "--workers", "2"]
-    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    environment |= {"RATE_PER_TOKEN": str(10**9), "RATE_PER_ADDRESS": str(10**9)}  # counted, never refused
-=======
     program = ["gunicorn", "-c", "python:registry.web_server", "--bind", f"127.0.0.1:{port}", "--workers", str(workers)]
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"} | settings
->>>>>>> redcap
+    environment |= {"RATE_PER_TOKEN": str(10**9), "RATE_PER_ADDRESS": str(10**9)}  # counted, never refused
     process = subprocess.Popen(
         [sys.executable, "-m", *program, "--log-level", "warning", application], cwd=PROJECT, env=environment
     )

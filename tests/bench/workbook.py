@@ -67,13 +67,6 @@ def case(name: str, *, patients: int) -> Result:
     """Run one case in a process of its own and return what it printed."""
     from django.conf import settings  # noqa: PLC0415 -- the cases import this module before Django is set up
 
-<<<<<<< HEAD
-    from tests.bench.data import address_of  # noqa: PLC0415 -- likewise
-
-    environment = os.environ | {
-        "DATABASE_URL": address_of("default", NAME=database_name(patients)),
-        "DATABASE_OWNER_URL": address_of("owner", NAME=database_name(patients)),
-=======
     environment = os.environ | environment_of(patients)
     program = [sys.executable, "-m", "tests.bench.workbook", name, str(patients)]
     done = subprocess.run(program, env=environment, cwd=settings.BASE_DIR, stdout=subprocess.PIPE, check=True)
@@ -85,9 +78,11 @@ def environment_of(patients: int) -> dict[str, str]:
     """Return the settings of a process that works on the database of so many patients."""
     from django.conf import settings  # noqa: PLC0415 -- the cases import this module before Django is set up
 
+    from tests.bench.data import address_of  # noqa: PLC0415 -- likewise
+
     return {
-        "DATABASE_URL": urlsplit(settings.DATABASE_URL)._replace(path=f"/{database_name(patients)}").geturl(),
->>>>>>> redcap
+        "DATABASE_URL": address_of("default", NAME=database_name(patients)),
+        "DATABASE_OWNER_URL": address_of("owner", NAME=database_name(patients)),
         "BROKER_URL": settings.BROKER_URL,
         "VAR_DIR": str(settings.VAR_DIR),
         "SECRET_KEY": settings.SECRET_KEY,

@@ -26,12 +26,8 @@ from exports.outcome_sheets import stored_figures
 from exports.pooled_workbook import PooledWorkbook
 from exports.writers.workbook import Row
 from registry.acting import the_system
-<<<<<<< HEAD
-from tests.bench.data import as_owner, see_everything
-=======
 from registry.rights import Role
-from tests.bench.data import new_token
->>>>>>> redcap
+from tests.bench.data import as_owner, new_token, see_everything
 from tests.bench.endpoints import count_patients
 
 

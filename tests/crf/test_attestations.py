@@ -357,7 +357,7 @@ def test_a_signature_waits_for_a_change_made_past_the_service(other_writer, inve
         with acting(coordinator, door=Door.REST):
             DOSING.objects.update(dose_mg=10, version=2)
 
-    writer = other_writer(write)
+    writer = other_writer(write, by=coordinator)
     writer.commits_when_somebody_waits()
 
     with pytest.raises(Stale):

@@ -108,7 +108,9 @@ def routes(patterns, prefix=""):
 
 
 ROUTES = {name: (view, arguments) for name, view, arguments in routes(get_resolver().url_patterns)}
-OF_THE_API = {name: view for name, (view, _arguments) in ROUTES.items() if issubclass(view, ApiView)}
+OF_THE_API = {
+    name: view for name, (view, _arguments) in ROUTES.items() if isinstance(view, type) and issubclass(view, ApiView)
+}
 CALLS = [(name, method) for name, view in OF_THE_API.items() for method in METHODS if method in view.needs]
 OF_A_THING = [(name, method) for name, method in CALLS if OF_THE_API[name].needs[method].there and ROUTES[name][1]]
 

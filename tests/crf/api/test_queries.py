@@ -169,7 +169,7 @@ def test_the_list_is_filtered(parameters, number, client, high_dose):
     [
         ("state=shut", ("state", "unknown_code")),
         ("instance=x", ("instance", "not_an_integer")),
-        ("mine=1", ("mine", "wrong_type")),
+        ("mine=1", ("mine", "unknown_code")),
         ("person=x", ("person", "unknown_parameter")),
         ("limit=0", ("limit", "out_of_range")),
     ],

@@ -443,6 +443,17 @@ def test_every_refused_value_is_told_in_one_answer(manager, cohort):
     assert error.splitlines()[1].startswith('"MTP-001","dose_mg","a""b c","')
 
 
+def test_an_answer_repeats_only_so_much_of_what_was_sent(manager, cohort):
+    many = [dose("MTP-002", number, dose_mg="x" * 2_000) for number in range(1, 1_101)]
+    columns = {f"column_{number}": "" for number in range(200)}
+
+    told = lines(sent(manager, many).error[1])
+    unknown = sent(manager, [base("MTP-001", **columns)]).error[1]
+
+    assert (len(told), {len(line[2]) for line in told}) == (1_000, {1_000})
+    assert unknown.endswith("column_99")
+
+
 def test_the_lines_as_csv(manager, cohort):
     answer = sent(manager, [base("MTP-001", sex="7")], returnFormat="csv")
 
