@@ -77,7 +77,9 @@ def deleted_entries(
         parameters += needed
     with connection.cursor() as cursor:
         cursor.execute(
-            f"{' UNION ALL '.join(parts)} ORDER BY 1 DESC, 2 DESC, 3 DESC, 4 DESC LIMIT {int(most)}", parameters
+            f"SELECT * FROM ({' UNION ALL '.join(parts)}) deleted"  # noqa: S608 -- identifiers of the declarations
+            f" ORDER BY 1 DESC, 2 DESC, 3 DESC, 4 DESC LIMIT {int(most)}",
+            parameters,
         )
         return [DeletedEntry(*row[:-1], decode(row[-1])) for row in cursor.fetchall()]
 

@@ -214,8 +214,8 @@ def test_a_refused_restoration_undoes_nothing_else_of_its_transaction(chart, coo
 def test_the_number_of_a_deleted_entry_is_not_given_again(name, chart, coordinator):
     delete(chart[name], by=coordinator)
 
-    changes = {"dose_start": "2021-01-01"} if name == "dosing" else None
-    assert saved(name, changes, by=coordinator, record_id="MTP-001").instance == 2
+    assert saved(name, by=coordinator, record_id="MTP-001").instance == 2
+    changes = {"dose_start": "2019-01-01", "dose_end": "2019-02-01"} if name == "dosing" else None
     with pytest.raises(Refused) as caught:
         saved(name, changes, by=coordinator, record_id="MTP-001", instance=1)
     assert [problem.code for problem in caught.value.problems] == ["entry_exists"]

@@ -99,7 +99,7 @@ def test_the_queries_of_the_list_do_not_grow_with_its_entries(how_many, client, 
     for name in REPEATING[:how_many]:
         delete(client, f"{PATIENT}{name}/1/")
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(3):
         assert len(client.get(DELETED).json()["results"]) == how_many
 
 
