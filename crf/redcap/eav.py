@@ -1,6 +1,6 @@
 """The EAV layout: one row for each saved value, none for what is blank."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from crf.fields import Variable
@@ -38,35 +38,53 @@ class Eav:
 
     def rows(self, records: Sequence[Record], *, marks: Marks) -> list[str]:
         """Return the rows of some records."""
+        maker = _Maker(self.columns_in(marks), marks)
         plans = [_values_of(part, self.style) for part in self.asked.parts]
-        around = {name: marks.around(name) for name in self.columns_in(marks)}
-        # Names hold nothing to be escaped: in XML only values stand in CDATA.
-        name_of = str if isinstance(marks, EavXml) else marks.encode
-        found: list[str] = []
-        for record in records:
-            for form, instance, name, text in self._facts(record, plans):
-                cells = {
-                    RECORD: name_of(record.record_id),
-                    INSTRUMENT: name_of(form),
-                    INSTANCE: marks.number(instance) if instance else name_of(""),
-                    FIELD: name_of(name),
-                    VALUE: marks.encode(text),
-                }
-                found.append(marks.row("".join(f"{start}{cells[name]}{end}" for name, (start, end) in around.items())))
-        return found
+        return [row for record in records for row in self._rows_of(record, plans, maker)]
 
-    def _facts(self, record: Record, plans: Sequence[Values]) -> Iterator[tuple[str, int, str, str]]:
-        """Yield instrument (blank for the base), instance, variable and text of each value of a record."""
-        if self.asked.record_id:
-            yield "", 0, RECORD_ID, record.record_id
+    def _rows_of(self, record: Record, plans: Sequence[Values], maker: "_Maker") -> Iterator[str]:
+        of_the_record = [(RECORD_ID, record.record_id)] if self.asked.record_id else []
         if self.groups is not None:
-            yield "", 0, GROUP, self.groups[record.site]
+            of_the_record.append((GROUP, self.groups[record.site]))
+        yield from maker.rows(record, "", None, of_the_record)
         for part, plan, entries in zip(self.asked.parts, plans, record.entries, strict=True):
             repeats = part.form.repeating
             name = (part.form.title() if self.style.labels else part.form.form_name()) if repeats else ""
             for entry in entries:
-                for variable, text in plan(entry):
-                    yield name, entry.instance if repeats else 0, variable, text
+                yield from maker.rows(record, name, entry.instance if repeats else None, plan(entry))
+
+
+class _Maker:
+    """Makes the rows of entries: what they share is put together once for each entry."""
+
+    def __init__(self, columns: Sequence[str], marks: Marks) -> None:
+        self.columns, self.marks = columns, marks
+        self.around = {name: marks.around(name) for name in columns}
+        # Names hold nothing to be escaped: in XML only values stand in CDATA.
+        self.name_of = str if isinstance(marks, EavXml) else marks.encode
+        self.fields: dict[str, str] = {}
+
+    def rows(self, record: Record, form: str, instance: int | None, facts: Iterable[tuple[str, str]]) -> Iterator[str]:
+        """Yield the rows of variables and their texts; `instance` None is the base."""
+        marks, name_of = self.marks, self.name_of
+        cells = {
+            RECORD: name_of(record.record_id),
+            INSTRUMENT: name_of(form),
+            INSTANCE: name_of("") if instance is None else marks.number(instance),
+        }
+        at = self.columns.index(FIELD)
+        head, tail = self._joined(cells, self.columns[:at]), self._joined(cells, self.columns[at + 2 :])
+        start, end = self.around[VALUE]
+        for variable, text in facts:
+            field = self.fields.get(variable) or self._field(variable)
+            yield marks.row(f"{head}{field}{start}{marks.encode(text)}{end}{tail}")
+
+    def _joined(self, cells: Mapping[str, str], columns: Iterable[str]) -> str:
+        return "".join(f"{self.around[name][0]}{cells[name]}{self.around[name][1]}" for name in columns)
+
+    def _field(self, variable: str) -> str:
+        self.fields[variable] = found = self._joined({FIELD: self.name_of(variable)}, [FIELD])
+        return found
 
 
 def _values_of(part: Part, style: Style) -> Values:

@@ -5,8 +5,9 @@ form, are written once and for all.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from json.encoder import encode_basestring
 from typing import Protocol
 
@@ -73,10 +74,13 @@ class Csv:
     labels: Sequence[str] | None = None
     between = "\n"
 
+    @cached_property
+    def _needs_quotes(self) -> Callable[[str], re.Match[str] | None]:
+        return re.compile(rf'[",\n\r\t {re.escape(self.delimiter)}]').search
+
     def encode(self, text: str, /) -> str:
         """Return a cell, in quotes where REDCap writes them."""
-        needs_quotes = re.search(r'[",\n\r\t ]', text) or self.delimiter in text
-        return '"' + text.replace('"', '""') + '"' if needs_quotes else text
+        return '"' + text.replace('"', '""') + '"' if self._needs_quotes(text) else text
 
     def around(self, column: str) -> tuple[str, str]:
         """Return the delimiter, which the first cell of a row loses."""

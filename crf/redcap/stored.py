@@ -20,7 +20,7 @@ from crf.storage import table_of
 from registry.acting import Door, acting
 from registry.rights import Caller
 
-PATIENTS_AT_A_TIME = 500
+PATIENTS_AT_A_TIME = 100
 
 
 @dataclass(slots=True)

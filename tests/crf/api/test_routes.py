@@ -23,6 +23,7 @@ ARGUMENTS = {"record_id": "NIM-001", "instance": 1, "job_id": uuid4(), "code": "
 ARGUMENTS |= {"membership_id": 10**9, "token_id": 10**9, "query_id": 10**9, "lock_id": 10**9}
 ARGUMENTS |= {"report_id": 10**9}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+BESIDE = {"If_Match": '"1"', "X_Change_Reason": "r", "X_Request_ID": "the-same-of-both"}
 
 
 def routes(patterns, prefix=""):
@@ -76,7 +77,7 @@ def test_a_patient_of_another_site_is_answered_byte_for_byte_like_one_that_does_
     caller = api(role, site="MTP", username="caller")
 
     foreign, unknown = [
-        caller.send(method, address(name, record_id=record_id), {**COMPLETE[form]}, If_Match='"1"', X_Change_Reason="r")
+        caller.send(method, address(name, record_id=record_id), {**COMPLETE[form]}, **BESIDE)
         for record_id in ("NIM-001", "NIM-002")
     ]
 
@@ -130,8 +131,8 @@ def test_a_coordinator_of_another_site_learns_nothing_not_even_that_it_exists(na
     stranger = api(site="NIM", username="stranger")
 
     for (there, content), (nowhere, other) in zip(tries(name, mtp), tries(name, UNKNOWN), strict=True):
-        found = stranger.send(method, there, content, If_Match='"1"', X_Change_Reason="r")
-        expected = stranger.send(method, nowhere, other, If_Match='"1"', X_Change_Reason="r")
+        found = stranger.send(method, there, content, **BESIDE)
+        expected = stranger.send(method, nowhere, other, **BESIDE)
         assert (found.status_code, whole(found)) == (expected.status_code, whole(expected)), there
     assert is_as_it_was(mtp)
 
