@@ -1,6 +1,7 @@
 """The audit trail over REST, as pages of JSON or as one CSV file."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
+from registry.accesses import AccessKind, note_access
 from registry.acting import Door, acting
 from registry.api import ApiView, caller
 from registry.audit import AuditRecord, Place, Trail, forms_of_the_trail, read_trail, whole_trail
@@ -29,7 +31,7 @@ RECORD = Component(
     "AuditRecord",
     {
         "type": "object",
-        "description": "One change with both values of each variable, or one access to identifiers or exports.",
+        "description": "One change with both values of each variable, one access to data of patients, or one sign-in.",
         "required": ["at", "action", "form", "record_id", "instance", "site", "user", "token", "door", "reason"],
         "properties": {
             "at": {"type": "string", "format": "date-time"},
@@ -89,18 +91,29 @@ class Audit(ApiView):
         by, asked = caller(request), request.query_params
         trail = _trail(asked, by=by)
         if _one_of(asked, "format", ("json", "csv")) == "csv":
+            # Before the file begins: whoever breaks off has seen what came.
+            note_access(AccessKind.READ_AUDIT_TRAIL, rows=dict.fromkeys(by.sites_with(Right.READ), 0))
             named = {"Content-Disposition": 'attachment; filename="audit.csv"', "Cache-Control": "no-store"}
             return StreamingHttpResponse(_csv(trail, by=by), content_type="text/csv; charset=utf-8", headers=named)
         return self._page(request, trail, by=by)
 
     def _page(self, request: Request, trail: Trail, *, by: Caller) -> HttpResponse:
         return page_by_place(
-            lambda before, most: read_trail(trail, by=by, before=before, most=most),
+            lambda before, most: _noted(read_trail(trail, by=by, before=before, most=most)),
             request=request,
             kind=Place,
             place_of=lambda record: record.place,
             shown=record_json,
         )
+
+
+def _noted(records: list[AuditRecord]) -> list[AuditRecord]:
+    """Return the records; that the acting person is shown the values of patients among them is noted."""
+    of_patients = Counter(record.site for record in records if record.site and record.record_id and record.changes)
+    patients = {record.record_id for record in records if record.record_id and record.changes}
+    one = patients.pop() if len(patients) == 1 else None
+    note_access(AccessKind.READ_AUDIT_TRAIL, rows=of_patients, record_id=one or "")
+    return records
 
 
 def record_json(record: AuditRecord) -> dict[str, Any]:
