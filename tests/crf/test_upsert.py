@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 
 import pytest
+from django.utils import timezone
 
 from crf.forms import Form, Status, forms_by_name
+from crf.locks import Target, lock
 from crf.reading import Submission, read_json
 from crf.refusals import ReasonNeeded
 from crf.upsert import NothingSaved, upsert_entries
@@ -138,8 +140,9 @@ def test_a_complete_form_changes_for_a_reason_only(coordinator, patient):
     assert upsert([change], by=coordinator)[0].entry.version == 2
 
 
-def test_a_locked_entry_is_refused_where_it_changes(coordinator, patient):
-    PATIENT.objects.update(locked=True)
+def test_a_locked_entry_is_refused_where_it_changes(coordinator, data_manager, patient):
+    with acting(data_manager, door=Door.REST):
+        lock(Target(site="MTP"), reason="cleaned", by=data_manager, now=timezone.now())
 
     assert upsert([Draft(PATIENT, "MTP-001", 1, COMPLETE["patient"])], by=coordinator)[0].entry.version == 1
     assert problems([Draft(PATIENT, "MTP-001", 1, {"race": "ASIAN"})], by=coordinator) == [(0, None, "locked")]
