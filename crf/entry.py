@@ -77,7 +77,7 @@ def change_entry(
     now = now or timezone.now()
     current, chart = _for_writing(form, record_id, instance, by=by)
     if current.version != version:
-        raise Stale(current, submission.values)
+        raise Stale(current, submission)
     changed = applied(submission, to=current)
     chart = _with(changed, chart)
     _refuse_what_fails(changed, submission, chart=chart, now=now)
@@ -102,7 +102,7 @@ def delete_entry(
     """
     current, _chart = _for_writing(form, record_id, instance, by=by)
     if current.version != version:
-        raise Stale(current, {})
+        raise Stale(current)
     if not reason:
         raise ReasonNeeded
     forms = (form,) if form.repeating else all_forms()

@@ -29,7 +29,7 @@ ACTOR = "ecrf_actor()"
 
 # Chains are locked in one order before their ends are read, and first made where they are new. The digest of a link is
 # over the row as JSON without nulls: a column that a later version adds leaves the digests of older rows as they are.
-LINK = """
+LINK_MANY = """
     INSERT INTO registry_historychain (chain, site_id, length, digest)
         SELECT DISTINCT {chain}, {site}, 0, ''::bytea FROM {source} AS changed ORDER BY 1 ON CONFLICT DO NOTHING;
     PERFORM FROM registry_historychain WHERE chain IN (SELECT {chain} FROM {source} AS changed)
@@ -45,8 +45,30 @@ LINK = """
       FROM (SELECT DISTINCT ON (pgh_chain) pgh_chain, pgh_seq, pgh_digest FROM linked
              ORDER BY pgh_chain, pgh_seq DESC) AS last
      WHERE chained.chain = last.pgh_chain;
-    RETURN NULL;
 """
+# The same for one row, which nearly every statement has: with no sorting and no windows it costs half as much. The lock
+# comes before the moment is noted, so that moments follow the order of the chain.
+LINK_ONE = """
+    FOR attempt IN 1..2 LOOP
+        SELECT length, digest INTO place, link FROM registry_historychain
+         WHERE chain = (SELECT {chain} FROM {source} AS changed) FOR UPDATE;
+        EXIT WHEN FOUND;
+        INSERT INTO registry_historychain (chain, site_id, length, digest)
+            SELECT {chain}, {site}, 0, ''::bytea FROM {source} AS changed ON CONFLICT DO NOTHING;
+    END LOOP;
+    SELECT {said} INTO one FROM {source} AS changed;
+    place := place + 1;
+    link := ecrf_link_step(NULL, link, to_jsonb(one));
+    UPDATE registry_historychain SET length = place, digest = link WHERE chain = one.pgh_chain;
+    INSERT INTO "{history}" ({columns}, pgh_seq, pgh_digest) VALUES ({values}, place, link);
+"""
+# A statement that came to no row has nothing to link, and goes the way of many.
+LINK_STATEMENT = (
+    "\n    IF (SELECT count(*) FROM (SELECT FROM new_values LIMIT 2) AS first_two) = 1 THEN"
+    f"{LINK_ONE}    ELSE{LINK_MANY}    END IF;\n    RETURN NULL;\n"
+)
+LINK_ROW = f"{LINK_ONE}    RETURN NULL;\n"
+VARIABLES = [("one", "record"), ("place", "bigint"), ("link", "bytea")]
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
@@ -70,16 +92,22 @@ class HistoryTrigger(EventTrigger):
             "pgh_context": ACTOR,
             "pgh_chain": chain_of(model, row="changed"),
         }
+        template = LINK_STATEMENT if self.level == pgtrigger.Statement else LINK_ROW
         return pgtrigger.Func(
-            LINK.format(
+            template.format(
                 source=source,
                 history=self._history_of().db_table,
                 said=", ".join(f'{value} AS "{column}"' for column, value in values.items()),
                 columns=", ".join(f'"{column}"' for column in values),
+                values=", ".join(f'one."{column}"' for column in values),
                 chain=values["pgh_chain"],
                 site='changed."site_id"' if "site_id" in tracked else "NULL",
             )
         )
+
+    def get_declare(self, _model: Any) -> list[tuple[str, str]]:
+        """Return the variables of the trigger function."""
+        return VARIABLES
 
     def _tracked_names(self) -> set[str]:
         return {field.name for field in self._history_of().local_fields}

@@ -1,10 +1,11 @@
-"""Our settings with the bare app, and nothing between the server and its view but what Django itself brings."""
+"""Our settings with the bare app; its web server keeps nothing before the view but what Django itself brings."""
 
 from registry.settings import *  # noqa: F403 -- the same servers and options
 from registry.settings import INSTALLED_APPS, MIDDLEWARE, REST_FRAMEWORK
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.bench.bare"]
-MIDDLEWARE = [
+# Apps of ours refuse to be loaded without theirs: the rest is left out when they are.
+BARE_MIDDLEWARE = [
     name
     for name in MIDDLEWARE
     if name.startswith(("django.", "whitenoise.")) and name != "django.contrib.auth.middleware.LoginRequiredMiddleware"

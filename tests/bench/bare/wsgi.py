@@ -4,6 +4,10 @@ import os
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.bench.bare.settings"
 
-from django.core.wsgi import get_wsgi_application
+import django
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
 
-application = get_wsgi_application()
+django.setup()
+settings.MIDDLEWARE = settings.BARE_MIDDLEWARE
+application = WSGIHandler()

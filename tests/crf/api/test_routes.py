@@ -105,6 +105,7 @@ UNKNOWN = {**ARGUMENTS, **OF_MTP}
 
 OF_EACH_CALL = {
     re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"): "A JOB",
+    re.compile(r'"(hint|token)":"[0-9A-F]+"|"id":\d+|/tokens/\d+/'): "A TOKEN",
     re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"): "A TIME",
     re.compile(r"NIM-\d{3}"): "A PATIENT OF NIM",
     re.compile(r"MTP-00[12]"): "A PATIENT OF MTP",
