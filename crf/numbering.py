@@ -11,6 +11,7 @@ from crf.charts import known_patients
 from crf.forms import patient_form
 from crf.locks import is_locked_anywhere
 from crf.refusals import Locked, NotAllowed, NotFound
+from crf.storage import select_entries
 from registry.rights import Caller, Right
 
 
@@ -52,7 +53,8 @@ def rename_patient(record_id: str, *, to: str, by: Caller) -> None:
     new = RECORD_ID.fullmatch(to)
     if new is None or new.group(1) != site:
         raise RecordIdNotFree(_("The new identifier is not of the form %(site)s-001.") % {"site": site})
-    if is_locked_anywhere(record_id) or patient_form().objects.filter(record_id=record_id, locked=True).exists():
+    (patient,) = select_entries(patient_form(), where="record_id = %s", parameters=[record_id])
+    if patient.locked or is_locked_anywhere(record_id):
         raise Locked
     if to == record_id:
         return
