@@ -52,6 +52,12 @@ def see(sites: str) -> None:
     )
 
 
+def see_everything() -> None:
+    """Let the connection of this test see every site again, where `acting` of another left it otherwise."""
+    connection.ensure_connection()
+    see(",".join(SITES))
+
+
 @contextmanager
 def seeing(sites: str) -> Iterator[None]:
     """Run the block with the connection of this test seeing these sites, then all of them again."""

@@ -24,7 +24,7 @@ from exports.models import Job, Kind, State
 from registry.callers import create_token
 from registry.models import Membership, Token
 from registry.rights import Role
-from tests.conftest import caller_now, make_person
+from tests.conftest import caller_now, make_person, see_everything
 from tests.crf.examples import REPEATING, saved
 
 EXAMPLES = 10
@@ -67,6 +67,7 @@ def something(sites):
 
     def of(person):
         cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True}
+        see_everything()
         job = Job.objects.create(
             kind=Kind.EXPORT, requested_by=person, sites=["NIM"], state=State.WAITING, parameters=cut
         )

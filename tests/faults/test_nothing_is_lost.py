@@ -48,9 +48,7 @@ def within(seconds, happened):
 
 def fetch(port, path, token):
     """Return what a GET gives."""
-    request = urllib.request.Request(  # noqa: S310 -- our own address
-        f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {token}"}
-    )
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 -- as above
         return response.read()
 

@@ -152,7 +152,8 @@ def test_a_change_keeps_what_is_absent_and_needs_the_version_that_was_read(manag
     assert problem(late)["current"] == changed.json()
 
 
-def test_who_is_deactivated_is_out_at_the_next_request_by_token_and_by_session(manager, client):
+def test_who_is_deactivated_is_out_at_the_next_request_by_token_and_by_session(manager, client, settings):
+    settings.REQUIRE_TOTP = "nobody"
     person = make_person(Role.MONITOR, username="a.name")
     token = Api(create_token(person)[0])
     client.force_login(person)

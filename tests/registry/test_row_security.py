@@ -99,7 +99,7 @@ def test_every_table_with_something_of_a_patient_is_guarded(db):
         found = {table for (table,) in cursor.fetchall()}
 
     unguarded = OF_PEOPLE_NOT_PATIENTS | {f"{table}history" for table in OF_PEOPLE_NOT_PATIENTS}
-    assert found - set(GUARDED) == unguarded
+    assert found - set(GUARDED) == unguarded | {"crf_chosengroup"}  # the site that a token was switched to
     assert {form._meta.db_table + end for form in all_forms() for end in ("", "history")} <= found
 
 
@@ -192,17 +192,16 @@ def test_only_the_exact_code_of_the_site_shows_a_row(form, seen, coordinator):
 
 @pytest.mark.parametrize("table", [table for table in OF_A_SITE if "INSERT" in TABLES[table].grants])
 def test_no_row_is_put_at_changed_to_or_copied_for_another_site(table, people):
-    columns = [column for column in columns_of(table) if column not in ("id", "pgh_id")]
-    names = ", ".join(columns)
-    values = ", ".join("'NIM'" if column == "site_id" else column for column in columns)
     with seeing("MTP"):
-        for statement in (
-            f"INSERT INTO {table} ({names}) SELECT {values} FROM {table}",  # noqa: S608
-            f"UPDATE {table} SET site_id = 'NIM'",  # noqa: S608
-        ):
+        # Policies are asked before constraints.
+        statements = [f"INSERT INTO {table} (site_id) VALUES ('NIM')"]  # noqa: S608
+        if "UPDATE" in TABLES[table].grants:
+            if execute(f"SELECT FROM {table}"):
+                statements.append(f"UPDATE {table} SET site_id = 'NIM'")  # noqa: S608
+            assert execute(f"UPDATE {table} SET record_id = record_id WHERE site_id = 'NIM'") == 0  # noqa: S608
+        for statement in statements:
             with pytest.raises(ProgrammingError, match="violates row-level security policy"), transaction.atomic():
                 execute(statement)
-        assert execute(f"UPDATE {table} SET record_id = record_id WHERE site_id = 'NIM'") == 0  # noqa: S608
         with pytest.raises(NotSupportedError, match="COPY FROM not supported with row-level security"):
             copy_into(table)
 

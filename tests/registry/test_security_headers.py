@@ -116,7 +116,8 @@ def test_other_sites_are_told_nothing_by_a_preflight(origin, db):
     assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
 
 
-@pytest.mark.parametrize("path", PAGES)
+# REDCap's clients show a token, never a session, so that nobody's browser can be made to call it.
+@pytest.mark.parametrize("path", [path for path in PAGES if not path.startswith("/redcap/")])
 def test_a_page_that_takes_a_form_wants_it_from_a_page_of_ours(path, data_manager):
     client = Client(enforce_csrf_checks=True)
     client.force_login(data_manager)

@@ -81,7 +81,8 @@ def test_the_spelling_of_a_token_makes_no_other_one_of_it(limits, person):
     assert [Client(headers={"Authorization": text}).get(ME).status_code for text in spelled] == [200, 200, 429]
 
 
-def test_a_session_is_limited_like_a_token(limits, person, client):
+def test_a_session_is_limited_like_a_token(limits, person, client, settings):
+    settings.REQUIRE_TOTP = "nobody"
     limits(token=2)
     client.force_login(person)
 

@@ -139,7 +139,8 @@ def test_a_token_makes_no_token_that_may_more_or_lasts_longer(sites, narrowed, a
         assert (response.status_code, codes(response)) == (400, [(field, "wider_than_token")])
 
 
-def test_a_session_makes_a_token_of_any_width(monitor, client):
+def test_a_session_makes_a_token_of_any_width(monitor, client, settings):
+    settings.REQUIRE_TOTP = "nobody"
     client.force_login(monitor)
 
     made = client.post(TOKENS, {}, content_type="application/json")
@@ -253,7 +254,8 @@ def test_me_says_which_membership_gives_each_right_and_what_the_token_takes_away
     }
 
 
-def test_me_in_a_session_is_narrowed_by_nothing(monitor, client):
+def test_me_in_a_session_is_narrowed_by_nothing(monitor, client, settings):
+    settings.REQUIRE_TOTP = "nobody"
     client.force_login(monitor)
 
     assert client.get(ME).json()["narrowed_by"] is None

@@ -61,9 +61,9 @@ def test_everybody_who_may_read_finds_every_report(role, api, report):
 def test_who_may_not_read_finds_and_saves_none(api, report):
     nobody = api(None, username="nobody")
 
-    assert [nobody.get(REPORTS).status_code, nobody.get(report).status_code] == [403, 404]
+    assert [nobody.get(REPORTS).status_code, nobody.get(report).status_code] == [403, 403]
     assert nobody.send("post", REPORTS, {**SERIOUS, "name": "other"}).status_code == 403
-    assert nobody.delete(report).status_code == 404
+    assert nobody.delete(report).status_code == 403
 
 
 @pytest.mark.parametrize(
