@@ -124,7 +124,7 @@ def _hold_entry(form: type[Form], record_id: str, instance: int, *, version: int
     if not found:
         raise NotFound
     if found[0].version != version:
-        raise Stale(found[0], {})
+        raise Stale(found[0])
     return found[0]
 
 

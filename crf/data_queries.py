@@ -80,6 +80,25 @@ def follow_deletion(deleted: Entry, *, by: Caller, now: datetime) -> None:
         _settle(_readers_of([deleted], changed=None, by=by), by=by, now=now)
 
 
+def follow_restoration(restored: Collection[Entry], *, hidden_at: datetime, by: Caller, now: datetime) -> None:
+    """Open again what was asked about entries of a patient that came back, as far as their deletion closed it.
+
+    `restored` have the warnings of the chart as it is now; `hidden_at` is when they were deleted.
+    """
+    follow(restored, by=by, now=now)
+    places = {_place(entry) for entry in restored}
+    closed_with_them = DataQuery.objects.filter(
+        patient_id__in={entry.record_id for entry in restored},
+        origin=QueryOrigin.MANUAL,
+        state=QueryState.CLOSED,
+        closed_by=None,
+        closed_at=hidden_at,
+    )
+    for query in closed_with_them.order_by("pk").select_for_update(of=("self",)):
+        if (query.patient_id, query.form, query.instance) in places:
+            _take(query, StepKind.REOPENED_BY_SYSTEM, text="", by=by, now=now)
+
+
 def _place(entry: Entry) -> Place:
     return entry.record_id, entry.form.form_name(), entry.instance
 
@@ -195,6 +214,11 @@ class Step:
     leads_to: QueryState
 
 
+BY_SYSTEM: Mapping[StepKind, QueryState] = {
+    StepKind.REOPENED_BY_SYSTEM: QueryState.OPEN,
+    StepKind.CLOSED_BY_SYSTEM: QueryState.CLOSED,
+}
+"""What a deletion or its undoing leads to."""
 STEPS: Mapping[StepKind, Step] = {
     StepKind.ANSWERED: Step(Right.ANSWER_QUERY, frozenset({QueryState.OPEN, QueryState.ANSWERED}), QueryState.ANSWERED),
     StepKind.CLOSED: Step(Right.CLOSE_QUERY, frozenset({QueryState.OPEN, QueryState.ANSWERED}), QueryState.CLOSED),
@@ -261,7 +285,7 @@ def steps_of(query: DataQuery) -> Sequence[DataQueryStep]:
 
 def _take(query: DataQuery, kind: StepKind, *, text: str, by: Caller, now: datetime) -> None:
     by_hand = kind in STEPS
-    query.state = STEPS[kind].leads_to if by_hand else QueryState.CLOSED
+    query.state = STEPS[kind].leads_to if by_hand else BY_SYSTEM[kind]
     closed = query.state == QueryState.CLOSED
     query.closed_at = now if closed else None
     query.closed_by_id = by.person_id if closed and by_hand else None

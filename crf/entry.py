@@ -77,13 +77,13 @@ def change_entry(
     now = now or timezone.now()
     current, chart = _for_writing(form, record_id, instance, by=by)
     if current.version != version:
-        raise Stale(current, submission.values)
+        raise Stale(current, submission)
     changed = applied(submission, to=current)
     chart = _with(changed, chart)
     _refuse_what_fails(changed, submission, chart=chart, now=now)
     names = [name for name, value in changed.values.items() if value != current.values[name]]
     if names or (changed.status, changed.missing) != (current.status, current.missing):
-        if not reason and (current.status == Status.COMPLETE or _clears(changed, names)):
+        if not reason and (current.status == Status.COMPLETE or clears(changed, names)):
             raise ReasonNeeded
         changed.version, changed.updated_at = current.version + 1, now
         _update(changed, names)
@@ -102,7 +102,7 @@ def delete_entry(
     """
     current, _chart = _for_writing(form, record_id, instance, by=by)
     if current.version != version:
-        raise Stale(current, {})
+        raise Stale(current)
     if not reason:
         raise ReasonNeeded
     forms = (form,) if form.repeating else all_forms()
@@ -152,7 +152,7 @@ def applied(submission: Submission, *, to: Entry) -> Entry:
     return replace(to, status=status, missing=reasons, values=to.values | submission.values)
 
 
-def _clears(changed: Entry, names: Sequence[str]) -> bool:
+def clears(changed: Entry, names: Sequence[str]) -> bool:
     """Return whether a value is taken away without a missing-value reason in its place."""
     return any(changed.values[name] is None and name not in changed.missing for name in names)
 

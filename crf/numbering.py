@@ -8,9 +8,10 @@ from django.utils.translation import gettext as _
 
 from crf.batch import RECORD_ID, number_of
 from crf.charts import known_patients
-from crf.forms import all_forms, patient_form
+from crf.forms import patient_form
+from crf.locks import is_locked_anywhere
 from crf.refusals import Locked, NotAllowed, NotFound
-from crf.storage import table_of
+from crf.storage import select_entries
 from registry.rights import Caller, Right
 
 
@@ -52,7 +53,8 @@ def rename_patient(record_id: str, *, to: str, by: Caller) -> None:
     new = RECORD_ID.fullmatch(to)
     if new is None or new.group(1) != site:
         raise RecordIdNotFree(_("The new identifier is not of the form %(site)s-001.") % {"site": site})
-    if _is_locked(record_id):
+    (patient,) = select_entries(patient_form(), where="record_id = %s", parameters=[record_id])
+    if patient.locked or is_locked_anywhere(record_id):
         raise Locked
     if to == record_id:
         return
@@ -65,16 +67,3 @@ def rename_patient(record_id: str, *, to: str, by: Caller) -> None:
             )
     except IntegrityError:
         raise RecordIdNotFree(_("There is a patient with this identifier already. Give a free one.")) from None
-
-
-def _is_locked(record_id: str) -> bool:
-    """Return whether an entry of the patient is locked."""
-    with connection.cursor() as cursor:
-        for form in all_forms():
-            sql = (
-                f"SELECT 1 FROM {table_of(form).quoted} WHERE record_id = %s AND locked AND deleted_at IS NULL LIMIT 1"  # noqa: S608 -- identifiers of the declaration
-            )
-            cursor.execute(sql, [record_id])
-            if cursor.fetchone():
-                return True
-    return False

@@ -1,9 +1,8 @@
 """Why an entry was not saved: the exceptions of the entry service, the same for every door."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from crf.reading import Problem
+from crf.reading import Problem, Submission
 from crf.storage import Entry
 
 
@@ -28,13 +27,21 @@ class Locked(Exception):
 
 
 class ReasonNeeded(Exception):
-    """A complete form is changed, a value cleared or an entry deleted, and nothing says why."""
+    """A complete form is changed, a value cleared, an entry deleted or brought back, and nothing says why."""
+
+
+class NotDeleted(Exception):
+    """The entry that is to be brought back is there."""
+
+
+class PatientDeleted(Exception):
+    """The entry that is to be brought back is of a patient who is deleted."""
 
 
 class Stale(Exception):
-    """Somebody else changed the entry first. `current` is what is saved, `yours` the values that were sent."""
+    """Somebody else changed the entry first. `current` is what is saved, `yours` what was sent, if anything was."""
 
-    def __init__(self, current: Entry, yours: Mapping[str, Any]) -> None:
+    def __init__(self, current: Entry, yours: Submission | None = None) -> None:
         super().__init__(f"version {current.version}")
         self.current = current
         self.yours = yours

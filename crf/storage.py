@@ -98,12 +98,16 @@ def select_entries(
     *,
     where: str,
     parameters: Sequence[Any],
+    deleted: bool = False,
 ) -> list[Entry]:
-    """Return the entries that are not deleted and for which the SQL condition `where` holds, by record and instance."""
+    """Return the entries for which the SQL condition `where` holds, by record and instance.
+
+    Those that are not deleted; with `deleted` only those that are.
+    """
     table = table_of(form)
     sql = (
         f"SELECT {table.entry_columns()} FROM {table.quoted}"  # noqa: S608 -- identifiers of the declaration
-        f" WHERE deleted_at IS NULL AND {where} ORDER BY record_id, instance"
+        f" WHERE deleted_at IS {'NOT ' if deleted else ''}NULL AND {where} ORDER BY record_id, instance"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)

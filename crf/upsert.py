@@ -13,12 +13,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crf import storage
+from crf import data_queries, storage
 from crf.batch import RECORD_ID, Batch, Result, first_per_field, problem_at
 from crf.charts import Known, known_patients
-from crf.checks import Finding, hard_findings
+from crf.checks import Finding, hard_findings, soft_findings
 from crf.constraint_problems import finding_of
-from crf.entry import applied
+from crf.entry import applied, clears
 from crf.forms import Form, Status
 from crf.reading import Submission
 from crf.refusals import ReasonNeeded
@@ -70,6 +70,11 @@ class _Change:
         return [name for name, value in self.after.values.items() if value != self.before.values[name]]
 
     @property
+    def needs_a_reason(self) -> bool:
+        """Whether a complete form changes, or a value is taken away without one in its place."""
+        return self.before.status == Status.COMPLETE or clears(self.after, self.names)
+
+    @property
     def is_one(self) -> bool:
         """Whether anything changes, or was to change and could not be read."""
         beside = (self.after.status, self.after.missing) != (self.before.status, self.before.missing)
@@ -82,8 +87,8 @@ def upsert_entries(
 ) -> list[Result]:
     """Save all drafts, at most one for each place, and return what became of each, in order.
 
-    Raises NothingSaved when one is refused, and ReasonNeeded when a complete form changes without a reason; then the
-    caller's transaction must be undone.
+    Raises NothingSaved when one is refused, and ReasonNeeded when a complete form changes or a value goes
+    without a reason; then the caller's transaction must be undone.
     """
     return _Upsert(drafts, by=by, reason=reason, now=now or timezone.now()).save()
 
@@ -147,7 +152,7 @@ class _Upsert:
             findings = first_per_field(self._findings(change))
             if findings:
                 self.results[change.index].problems = [problem_at(change.before, finding) for finding in findings]
-            elif change.before.status == Status.COMPLETE and not self.reason:
+            elif not self.reason and change.needs_a_reason:
                 raise ReasonNeeded
 
     def _put_into_chart(self, entry: Entry) -> None:
@@ -201,7 +206,11 @@ class _Upsert:
             assert change is not None  # noqa: S101 -- without a change nothing was written
             return {change.index: finding_of(error)}
         for change in changes:
-            self.results[change.index].entry = change.after
+            entry = change.after
+            entry.warnings = soft_findings(entry.form, entry.as_row(), chart=self.known[entry.record_id].chart)
+            self.results[change.index].entry = entry
+        names = {name for change in changes for name in change.names}
+        data_queries.follow([change.after for change in changes], changed=names, by=self.by, now=self.now)
         return {}
 
     def _create(self, new: Mapping[int, Submission]) -> None:

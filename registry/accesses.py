@@ -1,4 +1,4 @@
-"""Accesses to patients' data are kept beside the history of its changes: who saw identifiers, asked, and fetched."""
+"""Accesses to patients' data are kept beside the history of its changes: who saw identifiers, who took data along."""
 
 import json
 from collections.abc import Mapping
@@ -18,8 +18,12 @@ class AccessKind(StrEnum):
     """What was done with the data."""
 
     READ_IDENTIFIERS = "read_identifiers"
+    READ_AUDIT_TRAIL = "read_audit_trail"
+    EXPORTED_RECORDS = "exported_records"
     ASKED_FOR_EXPORT = "asked_for_export"
     FETCHED_EXPORT = "fetched_export"
+    MADE_BACKUP = "made_backup"
+    RESTORED_BACKUP = "restored_backup"
 
 
 def note_access(

@@ -1,8 +1,8 @@
 """The audit trail: who changed what, when, through which door, from what to what and why; and who saw or took what.
 
-Read from the history tables, which triggers write (`registry.history`), and from the list of accesses
-(`registry.accesses`). Everybody sees the trail of the patients whom they may read; that of people, roles, tokens and
-sites is for those who manage them.
+Read from the history tables, which triggers write (`registry.history`), from the list of accesses
+(`registry.accesses`) and from the record of who came in (`registry.accounts.events`). Everybody sees the trail of the
+patients whom they may read; that of people, roles, tokens, sites, reports and sign-ins is for those who manage people.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +15,15 @@ from django.db import connection, models
 from msgspec.json import decode
 
 from registry.history import history_models, tracked_by
-from registry.models import AccessEvent
+from registry.models import AccessEvent, Person, SignInEvent
+from registry.people import visible_people
 from registry.rights import Caller, Right
 
 ACCESS = "access"
 """What stands in the place of a form for an access."""
+SIGN_IN = "sign_in"
+"""What stands there for an event on the way in or out."""
+NOT_OF_ROWS = frozenset({ACCESS, SIGN_IN})
 BESIDE_THE_DATA = (
     "{pgh_id,pgh_seq,pgh_digest,pgh_chain,pgh_obj_id,pgh_label,pgh_context,pgh_created_at,"
     "id,version,created_at,updated_at}"
@@ -50,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One change of a row, or one access. `changes` maps each variable to its value before and after."""
+    """One change of a row, one access, or one sign-in. `changes` maps each variable to its value before and after."""
 
     place: Place
     action: str
@@ -133,6 +137,10 @@ class _Source:
         if self.of_patients:
             where.append("changed.site_id = ANY(%s)")
             parameters.append(sorted(by.sites_with(Right.READ)))
+        elif not by.may_everywhere(Right.MANAGE):
+            for condition, value in self._managed(by):
+                where.append(condition)
+                parameters.append(value)
         for condition, value in (
             ("changed.pgh_chain = %s", trail.record_id),
             ("changed.pgh_context->>'username' = %s", trail.user),
@@ -150,6 +158,14 @@ class _Source:
             where.append(f"{said.format(row='changed')} IS DISTINCT FROM {said.format(row='before')}")
             parameters += [trail.variable] * (4 if "missing" in self.columns else 2)
         return where, parameters
+
+    def _managed(self, by: Caller) -> Iterator[tuple[str, Any]]:
+        """Yield what keeps the rows to the people and sites that a manager of some sites sees, and its parameter."""
+        if "person_id" in self.columns or self.form == name_in_the_trail(Person):
+            column = "person_id" if "person_id" in self.columns else "pgh_obj_id"
+            yield f"changed.{column} = ANY(%s)", _keys_of_people(by)
+        if "site_id" in self.columns:
+            yield "(changed.site_id IS NULL OR changed.site_id = ANY(%s))", sorted(by.sites_with(Right.MANAGE))
 
     def _or_null(self, column: str) -> str:
         return f"changed.{column}" if column in self.columns else "NULL"
@@ -180,6 +196,41 @@ class _Accesses(_Source):
         return sql, parameters
 
 
+class _SignIns(_Source):
+    """The record of who came in and went out, failed or was locked out."""
+
+    def query(self, trail: Trail, *, by: Caller, before: Place | None) -> tuple[str, list[Any]]:
+        where, parameters = ["true"], list[Any]()
+        if not by.may_everywhere(Right.MANAGE):
+            where.append("event.person_id = ANY(%s)")
+            parameters.append(_keys_of_people(by))
+        if trail.record_id is not None:
+            where.append("false")
+        for condition, value in (
+            ("person.username = %s", trail.user),
+            ("event.at >= %s", trail.since),
+            ("event.at < %s", trail.until),
+        ):
+            if value is not None:
+                where.append(condition)
+                parameters.append(value)
+        if before is not None:
+            where.append("(event.at, %s::text, event.id) < (%s, %s, %s)")
+            parameters += [self.form, before.at, before.source, before.key]
+        sql = (
+            f"SELECT event.at, '{self.form}' AS source, event.id AS key, event.kind::text, NULL::text, NULL::int,"  # noqa: S608 -- constants
+            " NULL::text, jsonb_build_object('person', person.id, 'username', person.username, 'door', 'pages')::text,"
+            " jsonb_build_object('address', host(event.address))::text, NULL"
+            f" FROM {self.table} event LEFT JOIN {connection.ops.quote_name(Person._meta.db_table)} person"
+            f" ON person.id = event.person_id WHERE {' AND '.join(where)}"
+        )
+        return sql, parameters
+
+
+def _keys_of_people(by: Caller) -> list[int]:
+    return list(visible_people(by).values_list("pk", flat=True))
+
+
 def _sources(by: Caller) -> list[_Source]:
     manages = by.may_anywhere(Right.MANAGE)
     return [source for source in _all_sources() if source.of_patients or manages]
@@ -197,7 +248,8 @@ def _all_sources() -> tuple[_Source, ...]:
         for history in history_models()
     ]
     accesses = _Accesses(ACCESS, connection.ops.quote_name(AccessEvent._meta.db_table), frozenset(), of_patients=True)
-    return (*sources, accesses)
+    sign_ins = _SignIns(SIGN_IN, connection.ops.quote_name(SignInEvent._meta.db_table), frozenset(), of_patients=False)
+    return (*sources, accesses, sign_ins)
 
 
 def name_in_the_trail(model: type[models.Model]) -> str:
@@ -210,7 +262,7 @@ def _record(row: Sequence[Any]) -> AuditRecord:
     at, source, key, label, record_id, instance, site, actor, after, before = row
     place, who = Place(at, source, key), decode(actor)
     now = decode(after)
-    if source == ACCESS:
+    if source in NOT_OF_ROWS:
         return AuditRecord(place, label, source, record_id, None, site, who, {}, now)
     found = AuditRecord(place, label, source, record_id, instance, site, who, {}, {})
     former = decode(before) if before else {}

@@ -1,8 +1,7 @@
 """The audit trail over REST, as pages of JSON or as one CSV file."""
 
-import base64
 import csv
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
@@ -14,15 +13,15 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
+from registry.accesses import AccessKind, note_access
 from registry.acting import Door, acting
-from registry.api import ApiView, answer, caller
+from registry.api import ApiView, caller
 from registry.audit import AuditRecord, Place, Trail, forms_of_the_trail, read_trail, whole_trail
+from registry.cursors import MOST, page_by_place
 from registry.openapi import Component, Operation, listing, parameter
 from registry.problems import bad_request
 from registry.rights import Caller, Right, anywhere
 
-LIMIT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
-MOST, USUAL = 1_000, 100
 COLUMNS = (
     *("at", "action", "form", "record_id", "instance", "site", "user", "token", "door", "reason", "request"),
     *("variable", "from", "to"),
@@ -32,7 +31,7 @@ RECORD = Component(
     "AuditRecord",
     {
         "type": "object",
-        "description": "One change with both values of each variable, or one access to identifiers or exports.",
+        "description": "One change with both values of each variable, one access to data of patients, or one sign-in.",
         "required": ["at", "action", "form", "record_id", "instance", "site", "user", "token", "door", "reason"],
         "properties": {
             "at": {"type": "string", "format": "date-time"},
@@ -92,24 +91,29 @@ class Audit(ApiView):
         by, asked = caller(request), request.query_params
         trail = _trail(asked, by=by)
         if _one_of(asked, "format", ("json", "csv")) == "csv":
+            # Before the file begins: whoever breaks off has seen what came.
+            note_access(AccessKind.READ_AUDIT_TRAIL, rows=dict.fromkeys(by.sites_with(Right.READ), 0))
             named = {"Content-Disposition": 'attachment; filename="audit.csv"', "Cache-Control": "no-store"}
             return StreamingHttpResponse(_csv(trail, by=by), content_type="text/csv; charset=utf-8", headers=named)
         return self._page(request, trail, by=by)
 
     def _page(self, request: Request, trail: Trail, *, by: Caller) -> HttpResponse:
-        asked = request.query_params
-        limit = asked.get("limit", str(USUAL))
-        if not LIMIT.fullmatch(limit) or int(limit) > MOST:
-            raise bad_request("limit", "out_of_range", _("limit: write a number from 1 to %(max)d.") % {"max": MOST})
-        before = _place(asked["cursor"]) if "cursor" in asked else None
-        records = read_trail(trail, by=by, before=before, most=int(limit) + 1)
-        further = None
-        if len(records) > int(limit):
-            query = asked.copy()
-            query["cursor"] = _cursor(records[int(limit) - 1].place)
-            further = request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
-        results = [record_json(record) for record in records[: int(limit)]]
-        return answer({"next": further, "previous": None, "results": results})
+        return page_by_place(
+            lambda before, most: _noted(read_trail(trail, by=by, before=before, most=most)),
+            request=request,
+            kind=Place,
+            place_of=lambda record: record.place,
+            shown=record_json,
+        )
+
+
+def _noted(records: list[AuditRecord]) -> list[AuditRecord]:
+    """Return the records; that the acting person is shown the values of patients among them is noted."""
+    of_patients = Counter(record.site for record in records if record.site and record.record_id and record.changes)
+    patients = {record.record_id for record in records if record.record_id and record.changes}
+    one = patients.pop() if len(patients) == 1 else None
+    note_access(AccessKind.READ_AUDIT_TRAIL, rows=of_patients, record_id=one or "")
+    return records
 
 
 def record_json(record: AuditRecord) -> dict[str, Any]:
@@ -166,17 +170,6 @@ def _moment(name: str, text: str) -> datetime:
         message = _("Write a date and time with its offset, for example 2024-03-12T09:30:00Z.")
         raise bad_request(name, "not_a_time", message)
     return moment
-
-
-def _cursor(place: Place) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((place.at, place.source, place.key))).decode()
-
-
-def _place(cursor: str) -> Place:
-    try:
-        return Place(*msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[datetime, str, int]))
-    except (ValueError, msgspec.DecodeError):
-        raise bad_request("cursor", "invalid", _("This is not a cursor of this list. Start without one.")) from None
 
 
 class _Line:

@@ -1,6 +1,10 @@
-"""`ETag` and `If-Match` of what has no version of its own: people, memberships and sites."""
+"""`ETag` and `If-Match`: which version a request changes.
+
+What has no version of its own (people, memberships and sites) is told apart by a digest of what is read.
+"""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,12 +12,30 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from registry.encoding import encode_json
-from registry.problems import Problem
+from registry.problems import Problem, bad_request
+
+ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+"""RFC 9110, 8.8.3."""
 
 
 def etag_of(representation: Mapping[str, Any]) -> str:
     """Return the ETag of a representation: the same as long as the same is read."""
     return f'"{hashlib.sha256(encode_json(representation)).hexdigest()[:32]}"'
+
+
+def tag_to_match(request: Request) -> str:
+    """Return the ETag of the version that `If-Match` names.
+
+    A weak one is returned as it is: it equals none of ours, and strong comparison is what the header asks for. Raises
+    a 428 problem when no version is named (`*` names none: it would change what nobody has read), a 400 problem for
+    what is not one ETag.
+    """
+    tag = request.headers.get("If-Match", "").strip()
+    if tag in ("", "*"):
+        raise Problem(428, "version_needed", _("Send the ETag of the version you read in the header If-Match."))
+    if ENTITY_TAG.fullmatch(tag) is None:
+        raise bad_request("If-Match", "invalid", _("Write one ETag in If-Match, with its quotes, as you received it."))
+    return tag
 
 
 def refuse_unless_unchanged(
@@ -23,10 +45,7 @@ def refuse_unless_unchanged(
 
     `current` is what is saved, read under a lock; `yours` the values that the request would change.
     """
-    tag = request.headers.get("If-Match")
-    if tag is None:
-        raise Problem(428, "version_needed", _("Send the ETag of the version you read in the header If-Match."))
-    if tag.strip() == etag_of(current):
+    if tag_to_match(request) == etag_of(current):
         return
     differing = {name: value for name, value in (yours or {}).items() if value != current[name]}
     conflicts = [{"field": name, "yours": value, "current": current[name]} for name, value in differing.items()]

@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, transaction
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
@@ -23,7 +24,6 @@ from exports.models import Job, Kind, State
 from registry.callers import create_token
 from registry.models import Membership, Token
 from registry.rights import Role
-from registry.wsgi import application
 from tests.conftest import caller_now, make_person
 from tests.crf.examples import REPEATING, saved
 
@@ -43,7 +43,7 @@ SETTINGS = hypothesis.settings(
 @cache
 def operations():
     """Return every operation of the document as it is served."""
-    schema = schemathesis.openapi.from_wsgi("/api/schema/", application)
+    schema = schemathesis.openapi.from_wsgi("/api/schema/", get_wsgi_application())
     return [result.ok() for result in schema.get_all_operations()]
 
 

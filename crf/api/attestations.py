@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from crf import attestations as service
 from crf.api import members
 from crf.api.representation import problem_json
-from crf.api.views import refusal
+from crf.api.views import note_what_is_told, refusal
 from crf.models.attestation import Attestation, Meaning, Signature, Verification
 from crf.reading import Problem as EntryProblem
 from crf.refusals import NotAllowed
@@ -101,6 +101,7 @@ class AttestationView(ApiView):
                 return Problem(409, "already_attested", _("You or somebody else attested this, and it is in force."))
             case service.NotComplete():
                 return _not_complete(exc)
+        note_what_is_told(exc, to=self.request)
         return refusal(exc) or super().problem_of(exc)
 
     def listed(self, request: Request) -> HttpResponse:

@@ -4,6 +4,7 @@ from django.urls import URLPattern, path, register_converter
 
 from crf.api.attestations import Signatures, Verifications
 from crf.api.bulk import Entries
+from crf.api.deletions import DeletedEntries, Restore
 from crf.api.locks import LockDetail, Locks, Unlock
 from crf.api.queries import AnswerQuery, CloseQuery, Queries, QueryCounts, QueryDetail, ReopenQuery
 from crf.api.reports import ReportDetail, Reports
@@ -68,6 +69,7 @@ def _of_repeating_forms() -> list[URLPattern]:
         addresses += [
             path(of_patient, InstanceList.as_view(form=form), name=f"{name}-instances"),
             path(f"{of_patient}<instance:instance>/", EntryDetail.as_view(form=form), name=f"{name}-instance"),
+            path(f"{of_patient}<instance:instance>/restore/", Restore.as_view(form=form), name=f"{name}-restore"),
         ]
     return addresses
 
@@ -86,6 +88,8 @@ def _of_queries() -> list[URLPattern]:
 urlpatterns = [
     path("patients/", PatientList.as_view(form=patient_form()), name="patients"),
     path("patients/<record_id:record_id>/", EntryDetail.as_view(form=patient_form()), name="patient"),
+    path("patients/<record_id:record_id>/restore/", Restore.as_view(form=patient_form()), name="patient-restore"),
+    path("deleted/", DeletedEntries.as_view(), name="deleted"),
     *_of_repeating_forms(),
     *[
         path(f"forms/{form.form_name()}/", PooledForm.as_view(form=form), name=f"{form.form_name()}-pooled")

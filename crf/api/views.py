@@ -13,20 +13,32 @@ from crf.api.representation import entry_component, entry_json, problem_json, su
 from crf.dictionary import COLUMNS, dictionary_csv, dictionary_rows
 from crf.disclosures import note_reading
 from crf.forms import Form, patient_form
-from crf.reading import read_json
-from crf.refusals import Locked, NotAllowed, NotFound, ReasonNeeded, Refused, Stale
+from crf.reading import Submission, read_json
+from crf.refusals import (
+    Locked,
+    NotAllowed,
+    NotDeleted,
+    NotFound,
+    PatientDeleted,
+    ReasonNeeded,
+    Refused,
+    Stale,
+)
 from crf.storage import Entry
+from registry.acting import Door, acting
 from registry.api import ApiView, answer, caller, change_reason, read_body
 from registry.openapi import IDEMPOTENCY_KEY, Operation, header, listing
+from registry.preconditions import tag_to_match
 from registry.problems import Problem, bad_request, not_found, request_error
 from registry.rights import Right, anywhere, there
 
 IF_MATCH = header("If-Match", "The ETag of the version that is changed.", required=True)
 REASON = header(
     "X-Change-Reason",
-    "Why a complete form is changed, a value cleared without a missing-value reason, or an entry deleted.",
+    "Why a complete form is changed, a value cleared without a missing-value reason, an entry deleted or brought back.",
 )
-VERSION = re.compile(r"\d{1,10}", re.ASCII)
+VERSION = re.compile(r'"([1-9]\d{0,9})"', re.ASCII)
+"""How `Entry.etag` writes a version."""
 CONFLICT_CODES = frozenset({"record_exists", "entry_exists"})
 
 
@@ -37,6 +49,7 @@ class EntryView(ApiView):
 
     def problem_of(self, exc: Exception) -> Problem | None:
         """Return the problem that a refusal of the entry service stands for."""
+        note_what_is_told(exc, to=self.request)
         return refusal(exc) or super().problem_of(exc)
 
 
@@ -134,7 +147,7 @@ class EntryDetail(EntryView):
         """Return the entry with its ETag and what the soft checks say of it."""
         entry = service.get_entry(self.form, record_id, instance, by=caller(request))
         note_reading(self.form, [entry])
-        return _read(entry)
+        return read_entry(entry)
 
     def patch(self, request: Request, record_id: str, instance: int = 1) -> HttpResponse:
         """Change the entry by a JSON merge patch."""
@@ -144,10 +157,11 @@ class EntryDetail(EntryView):
             instance,
             read_json(self.form, read_body(request), creating=False),
             by=caller(request),
-            version=_version(request),
+            version=version_to_match(request),
             reason=change_reason(request),
         )
-        return _read(changed)
+        note_reading(self.form, [changed])
+        return read_entry(changed)
 
     def delete(self, request: Request, record_id: str, instance: int = 1) -> HttpResponse:
         """Hide the entry; a patient is hidden with all entries."""
@@ -156,7 +170,7 @@ class EntryDetail(EntryView):
             record_id,
             instance,
             by=caller(request),
-            version=_version(request),
+            version=version_to_match(request),
             reason=change_reason(request),
         )
         gone = HttpResponse(status=204)
@@ -209,6 +223,16 @@ class Dictionary(ApiView):
         return answer(dictionary_rows())
 
 
+def note_what_is_told(exc: Exception, *, to: Request) -> None:
+    """Note that the caller is shown the entry as it is saved, if that is what an exception stands for.
+
+    In a transaction of its own: that of the request is undone.
+    """
+    if isinstance(exc, Stale):
+        with acting(caller(to), door=Door.REST):
+            note_reading(exc.current.form, [exc.current])
+
+
 def refusal(exc: Exception) -> Problem | None:
     """Return the problem that a refusal of the entry service stands for, None for another exception."""
     match exc:
@@ -220,8 +244,16 @@ def refusal(exc: Exception) -> Problem | None:
             return Problem(403, "not_allowed", _("You may read the patients of this site, but not enter data."))
         case Locked():
             return Problem(409, "locked", _("The entry is locked. Ask the data manager to unlock it."))
+        case NotDeleted():
+            return Problem(409, "not_deleted", _("The entry is there: never deleted, or brought back already."))
+        case PatientDeleted():
+            message = _("The patient is deleted too. Bring the patient back first.")
+            return Problem(409, "patient_deleted", message)
         case ReasonNeeded():
-            message = _("Say why in the header X-Change-Reason: a complete form or a value taken away needs it.")
+            message = _(
+                "Say why in the header X-Change-Reason: a complete form, a value taken away, a deletion and its "
+                "undoing need it."
+            )
             error = request_error("X-Change-Reason", "reason_needed", message)
             return Problem(400, "reason_needed", message, errors=[error])
         case Stale():
@@ -241,13 +273,8 @@ def refused(problems: list[Any], errors: list[dict[str, Any]]) -> Problem:
 
 
 def _stale(exc: Stale) -> Problem:
-    """Return a 412 with both values of each variable that differs."""
+    """Return a 412 with both values of everything that differs."""
     current = exc.current
-    conflicts = [
-        {"field": name, "yours": value, "current": current.values[name]}
-        for name, value in exc.yours.items()
-        if value != current.values[name]
-    ]
     message = _("The entry is at version %(version)d by now. Compare both values of each field and send yours again.")
     return Problem(
         412,
@@ -255,21 +282,31 @@ def _stale(exc: Stale) -> Problem:
         message % {"version": current.version},
         headers={"ETag": current.etag},
         current=entry_json(current),
-        conflicts=conflicts,
+        conflicts=_conflicts(current, exc.yours) if exc.yours else [],
     )
 
 
-def _version(request: Request) -> int:
-    """Return the version that `If-Match` names; raise a 428 problem without one."""
-    tag = request.headers.get("If-Match", "")
-    number = tag.strip().removeprefix('"').removesuffix('"')
-    if VERSION.fullmatch(number) is None:
-        message = _("Send the ETag of the version you read in the header If-Match.")
-        raise Problem(428, "version_needed", message)
-    return int(number)
+def _conflicts(current: Entry, yours: Submission) -> list[dict[str, Any]]:
+    """Return both values of each variable, of the status and of the missing-value reasons that differ."""
+    pairs = [(name, value, current.values[name]) for name, value in yours.values.items()]
+    if yours.status is not None:
+        pairs.append(("status", str(yours.status.label), str(current.status.label)))
+    reasons = {name: why for name, why in yours.missing.items() if why != current.missing.get(name)}
+    pairs.append(("missing", reasons, {name: current.missing.get(name) for name in reasons}))
+    return [{"field": name, "yours": value, "current": saved} for name, value, saved in pairs if value != saved]
 
 
-def _read(entry: Entry) -> HttpResponse:
+def version_to_match(request: Request) -> int:
+    """Return the version that `If-Match` names, 0 for an ETag that no entry ever had.
+
+    Raises a 428 problem without one, a 400 problem for what is no ETag.
+    """
+    version = VERSION.fullmatch(tag_to_match(request))
+    return int(version.group(1)) if version else 0
+
+
+def read_entry(entry: Entry) -> HttpResponse:
+    """Answer with an entry, its warnings and its ETag."""
     return answer(entry_json(entry, warnings=True), headers={"ETag": entry.etag})
 
 

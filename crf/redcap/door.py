@@ -2,6 +2,7 @@
 
 import logging
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 @csrf_exempt
+@login_not_required  # the token of the form says who calls
 def redcap_api(request: HttpRequest) -> HttpResponseBase:
     """Answer one call. Whatever is wrong with it is said in REDCap's shapes, never as a page."""
     if request.method != "POST":

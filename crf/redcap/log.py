@@ -14,6 +14,7 @@ from crf.forms import Form, all_forms
 from crf.redcap.calls import Call
 from crf.redcap.columns import status_name
 from crf.redcap.contents import answers
+from crf.redcap.disclosures import note_log
 from crf.redcap.errors import XML_PREFIX
 from crf.redcap.groups import group_id
 from crf.redcap.marks import Csv, Json, Marks, Xml, written
@@ -78,6 +79,8 @@ def log(call: Call) -> HttpResponseBase:
     wanted = call.text("logtype")
     form = call.data.answer_format
     marks: Marks = Json() if form == "json" else LogCsv(",") if form == "csv" else LogXml()
+
+    note_log(call)
 
     def parts() -> Iterator[str]:
         return written(_rows(sql, parameters, wanted=wanted, marks=marks), marks=marks, columns=COLUMNS)
@@ -195,6 +198,8 @@ def _details(change: Change) -> str:
     told = [f"[instance = {change.after['instance']}]"] if form.repeating else []
     if change.after.get("deleted_at") and not change.before.get("deleted_at"):
         told.append("deleted")
+    if change.before.get("deleted_at") and not change.after.get("deleted_at"):
+        told.append("restored")
     for name, value in change.after.items():
         if name.startswith("pgh_") or name in KEPT_BESIDE or value == change.before.get(name):
             continue

@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from crf.forms import Form, all_forms, forms_by_name, patient_form
 from crf.redcap.calls import Call
 from crf.redcap.contents import Need, answers
+from crf.redcap.disclosures import note_entries
 from crf.redcap.errors import ApiError
 from crf.redcap.paper import Sheet, write_pdf
 from crf.redcap.selection import refuse_unknown_record
@@ -30,6 +31,7 @@ def pdf(call: Call) -> HttpResponse:
         sheets, name = list(_of_records([record_id], forms, call=call)), record_id
     else:
         sheets, name = [Sheet(form) for form in forms], "blank"
+    note_entries(call, (sheet.entry for sheet in sheets if sheet.entry is not None))
     body = BytesIO()
     write_pdf(sheets, to=body, compact=call.flag("compactDisplay"))
     title = f"{forms[0].form_name() if len(forms) == 1 else 'forms'}_{name}.pdf"

@@ -11,6 +11,7 @@ from crf.redcap.calls import Call
 from crf.redcap.cells import values_by_name
 from crf.redcap.columns import RECORD_ID, Part, asked_for, checkbox_columns, everything_of, status_name
 from crf.redcap.contents import Need, answers
+from crf.redcap.disclosures import note_records
 from crf.redcap.errors import XML_PREFIX
 from crf.redcap.groups import unique_name
 from crf.redcap.project import TITLE, VERSION
@@ -42,6 +43,7 @@ def clinical_document(call: Call) -> HttpResponseBase:
     asked = everything_of(all_forms()) if everything else asked_for(call)
     selection = selected_records(call, filter_logic=call.text("filterLogic"))
     groups = call.flag("exportDataAccessGroups")
+    note_records(call, selection, parts=asked.parts)
 
     def parts() -> Iterator[str]:
         yield from [*_head(), _design()]

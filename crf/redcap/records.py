@@ -13,6 +13,7 @@ from crf.redcap.calls import Call
 from crf.redcap.cells import Style
 from crf.redcap.columns import Asked, asked_for
 from crf.redcap.contents import Need, answers
+from crf.redcap.disclosures import note_records
 from crf.redcap.eav import Eav, EavXml
 from crf.redcap.errors import ApiError, ErrorFormat, named, not_valid
 from crf.redcap.flat import Flat
@@ -45,6 +46,7 @@ def stream_rows(call: Call, asked: Asked, *, filter_logic: str) -> HttpResponseB
     groups = _groups(call, labels=style.labels and not eav)
     layout: Flat | Eav = Eav(asked, style, groups) if eav else Flat(asked, style, groups)
     form: ErrorFormat = call.data.answer_format
+    note_records(call, selection, parts=asked.parts)
     marks = _marks(call, form=form, layout=layout)
     columns = layout.columns_in(marks)
 

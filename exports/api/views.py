@@ -13,11 +13,12 @@ from crf.api.pages import EntryPages
 from exports.api.representation import EXPORT, export_json, export_request
 from exports.api.requests import read_cut
 from exports.cuts import EXPORTING, Cut, CutNotAllowed, authorise_cut
+from exports.disclosures import note_export
 from exports.job_files import file_of
 from exports.jobs import cancel, enqueue
 from exports.models import Job, Kind, State
 from exports.models.job import JobQuerySet
-from registry.accesses import AccessKind, note_access
+from registry.accesses import AccessKind
 from registry.api import ApiView, answer, caller, read_body
 from registry.openapi import IDEMPOTENCY_KEY, Operation, listing, parameter
 from registry.problems import Problem, not_found
@@ -77,7 +78,7 @@ class Exports(ExportView):
         cut = read_cut(read_body(request), by=by)
         authorise_cut(by, cut)
         job = enqueue(Kind.EXPORT, parameters=cut.parameters(), by=by, sites=cut.sites)
-        _note(AccessKind.ASKED_FOR_EXPORT, job)
+        note_export(AccessKind.ASKED_FOR_EXPORT, job)
         return answer(export_json(job), status=202, headers={"Location": reverse("export", args=[job.pk])})
 
 
@@ -126,18 +127,12 @@ class ExportFile(ExportView):
         except FileNotFoundError:
             message = _("The file was kept for a week and is gone. Ask for the export again.")
             raise Problem(410, "file_is_gone", message) from None
-        _note(AccessKind.FETCHED_EXPORT, job)
+        note_export(AccessKind.FETCHED_EXPORT, job)
         return FileResponse(
             file, as_attachment=True, filename=job.file_name, content_type=XLSX, headers=dict(self.HEADERS)
         )
 
     HEADERS: ClassVar = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-
-
-def _note(kind: AccessKind, job: Job) -> None:
-    """Note who asked for the export or fetched its file; the rows of a file are known when it is written."""
-    details = {"export": str(job.pk), "privacy": job.parameters["privacy"], "forms": job.parameters["forms"]}
-    note_access(kind, rows=dict.fromkeys(job.sites, 0), details=details)
 
 
 def _exports(by: Caller) -> JobQuerySet:

@@ -466,7 +466,7 @@ def test_a_stale_change_is_refused_with_what_is_saved_and_what_was_sent(coordina
         changed(patient, {"sex": "U", "race": "ASIAN"}, by=coordinator, reason="typing error")
 
     assert caught.value.current == get_entry(PATIENT, "MTP-001", 1, by=coordinator)
-    assert caught.value.yours == {"sex": "U", "race": "ASIAN"}
+    assert caught.value.yours.values == {"sex": "U", "race": "ASIAN"}
     assert history("patient") == [("insert", 1), ("update", 2)]
 
 

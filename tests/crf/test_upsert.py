@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 
 import pytest
+from django.utils import timezone
 
 from crf.forms import Form, Status, forms_by_name
+from crf.locks import Target, lock
+from crf.models.data_query import DataQuery, QueryState
 from crf.reading import Submission, read_json
 from crf.refusals import ReasonNeeded
 from crf.upsert import NothingSaved, upsert_entries
@@ -138,8 +141,9 @@ def test_a_complete_form_changes_for_a_reason_only(coordinator, patient):
     assert upsert([change], by=coordinator)[0].entry.version == 2
 
 
-def test_a_locked_entry_is_refused_where_it_changes(coordinator, patient):
-    PATIENT.objects.update(locked=True)
+def test_a_locked_entry_is_refused_where_it_changes(coordinator, data_manager, patient):
+    with acting(data_manager, door=Door.REST):
+        lock(Target(site="MTP"), reason="cleaned", by=data_manager, now=timezone.now())
 
     assert upsert([Draft(PATIENT, "MTP-001", 1, COMPLETE["patient"])], by=coordinator)[0].entry.version == 1
     assert problems([Draft(PATIENT, "MTP-001", 1, {"race": "ASIAN"})], by=coordinator) == [(0, None, "locked")]
@@ -159,6 +163,28 @@ def test_a_patient_of_another_site_is_not_found_and_not_made(coordinator, data_m
 
     codes = {code for _index, _field, code in problems(drafts, by=coordinator)}
     assert codes <= {"record_exists", "unknown_site", "patient_not_found"}
+
+
+def test_data_queries_follow_what_is_changed_and_what_is_new(coordinator, patient):
+    saved("dosing", {"dose_end": "2020-06-30"}, by=coordinator, record_id=patient.record_id)
+
+    upsert([dose("MTP-001", 1, dose_mg=12), dose("MTP-001", 2, dose_start="2020-07-01", dose_mg=15)], by=coordinator)
+    opened = set(DataQuery.objects.filter(check_code="dose_over_10_mg").values_list("instance", "state"))
+    upsert([dose("MTP-001", 1, dose_mg=5)], by=coordinator)
+
+    assert opened == {(1, QueryState.OPEN), (2, QueryState.OPEN)}
+    states = DataQuery.objects.filter(check_code="dose_over_10_mg").values_list("instance", "state")
+    assert set(states) == {(1, QueryState.CLOSED), (2, QueryState.OPEN)}
+
+
+def test_a_value_goes_for_a_reason_only(coordinator):
+    draft = saved("patient", {"race": "ASIAN"}, by=coordinator, status="incomplete")
+    without = Draft(PATIENT, draft.record_id, 1, {"race": None})
+
+    with pytest.raises(ReasonNeeded):
+        upsert([without], by=coordinator, reason=None)
+
+    assert upsert([without], by=coordinator)[0].entry.values["race"] is None
 
 
 @pytest.mark.slow

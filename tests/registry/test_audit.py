@@ -43,7 +43,7 @@ def test_a_change_is_told_with_who_when_why_and_both_values(dose, coordinator):
     before = timezone.now()
     change(dose, {"dose_mg": 7}, by=coordinator, reason="read from the chart")
 
-    latest = read_trail(Trail(), by=coordinator, most=1)[0]
+    latest = read_trail(Trail(form="dosing"), by=coordinator, most=1)[0]
 
     assert told([latest]) == [("changed", "dosing", dose.record_id, 1)]
     assert latest.changes == {"dose_mg": (5, 7)}
@@ -119,7 +119,7 @@ def test_pages_follow_each_other_without_gap_or_overlap(dose, coordinator):
     assert [record.place for record in in_pages] == [
         record.place for record in read_trail(Trail(), by=coordinator, most=100)
     ]
-    assert len(in_pages) == 5
+    assert len([record for record in in_pages if record.form == "dosing"]) == 4
 
 
 def test_nobody_learns_of_another_site(elsewhere, dose, coordinator):

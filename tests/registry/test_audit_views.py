@@ -25,7 +25,7 @@ def reader(api):
 
 
 def test_a_change_is_told_with_both_values(changed, reader, coordinator):
-    first = reader.get(URL).json()["results"][0]
+    first = reader.get(f"{URL}?form=dosing").json()["results"][0]
 
     assert first | {"at": None, "request": None} == {
         "at": None,
@@ -51,7 +51,11 @@ def test_pages_lead_through_the_whole_trail(changed, reader):
         seen += page["results"]
         address = page["next"]
 
-    assert [record["action"] for record in seen] == ["changed", "created", "created"]
+    assert [record["action"] for record in seen if record["form"] in ("patient", "dosing")] == [
+        "changed",
+        "created",
+        "created",
+    ]
 
 
 def test_the_csv_has_a_line_for_each_changed_variable_and_no_formula(changed, reader):

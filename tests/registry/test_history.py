@@ -310,7 +310,10 @@ def test_no_history_row_is_without_an_actor(name, db):
     table = f"{model_of(name)._meta.db_table}history"
 
     with as_owner() as owner, pytest.raises(psycopg.errors.NotNullViolation, match="pgh_context"):
-        owner.execute(f"INSERT INTO {table} (pgh_created_at, pgh_label) VALUES (now(), 'insert')")  # noqa: S608
+        owner.execute(
+            f"INSERT INTO {table} (pgh_created_at, pgh_label, pgh_chain, pgh_seq, pgh_digest)"  # noqa: S608
+            " VALUES (now(), 'insert', 'x', 1, '')"
+        )
 
 
 def test_no_secret_is_in_the_history():

@@ -69,6 +69,8 @@ AGREED = {
     "patient": {"get": READ, "patch": ENTER, "delete": ENTER},
     **{f"{form}-instances": {"get": READ, "post": ENTER} for form in REPEATING},
     **{f"{form}-instance": {"get": READ, "patch": ENTER, "delete": ENTER} for form in REPEATING},
+    "deleted": {"get": READ},
+    **{f"{form}-restore": {"post": ENTER} for form in COMPLETE},
     **{f"{form}-pooled": {"get": READ} for form in COMPLETE},
     "entries": {"post": ENTER},
     "reports": {"get": READ, "post": READ},
@@ -173,7 +175,7 @@ def somebody(sites):
         if "record_id" in ROUTES[name][1]:
             saved("patient", by=data_manager, site="NIM")
         for form in REPEATING:
-            if name == f"{form}-instance":
+            if name in (f"{form}-instance", f"{form}-restore"):
                 saved(form, by=data_manager, record_id="NIM-001")
         own = {"kind": Kind.EXPORT, "requested_by": person, "sites": ["NIM"], "state": State.WAITING}
         cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True}

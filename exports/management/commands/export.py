@@ -12,11 +12,13 @@ from crf.filters import FilterError
 from crf.forms import forms_by_name
 from exports import jobs
 from exports.cuts import Cut, Privacy
+from exports.disclosures import note_export
 from exports.filtering import read_filter
 from exports.job_files import file_of
 from exports.models import Job, Kind, State
 from exports.pooled_workbook import OUTCOMES
-from registry.acting import the_system
+from registry.accesses import AccessKind
+from registry.acting import Door, acting, the_system
 
 
 class Command(BaseCommand):
@@ -48,11 +50,14 @@ class Command(BaseCommand):
             labels=labels,
             filter=usable(filter, privacy=Privacy(privacy)),
         )
-        with jobs.as_the_machine():
+        with acting(by, door=Door.COMMAND):
             job = jobs.enqueue(Kind.EXPORT, parameters=cut.parameters(), by=by, sites=cut.sites, doorbell=False)
+            note_export(AccessKind.ASKED_FOR_EXPORT, job)
         finish(job)
         if job.state != State.DONE:
             raise CommandError(f"The export is {job.state}. {job.error}")
+        with acting(by, door=Door.COMMAND):
+            note_export(AccessKind.FETCHED_EXPORT, job)
         hand_over(file_of(job), to=out)
         for sheet in (*cut.forms, OUTCOMES):
             self.stdout.write(f"{sheet}: {job.rows[sheet]['written']} rows")

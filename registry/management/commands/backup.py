@@ -7,6 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from registry.accesses import AccessKind, note_access
+from registry.acting import Door, acting_as_the_system
 from registry.backup import make_backup
 from registry.postgres_tools import ToolError
 
@@ -27,6 +29,9 @@ class Command(BaseCommand):
         except (ToolError, OSError) as error:
             raise CommandError(f"No backup was made. {error}") from None
         contents = manifest.contents
+        with acting_as_the_system(door=Door.COMMAND) as by:
+            details = {"made_at": manifest.made_at.isoformat(), "seal": manifest.seal[:16]}
+            note_access(AccessKind.MADE_BACKUP, rows=dict.fromkeys(by.sites, 0), details=details)
         self.stdout.write(
             f"{file}: {sum(contents.rows.values())} rows in {len(contents.rows)} tables, {contents.links} rows of "
             f"history in {contents.chains} chains, {len(manifest.members) - 1} files.\n"

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from registry.accesses import AccessKind, note_access
+from registry.acting import Door, acting_as_the_system
 from registry.postgres_tools import ToolError
 from registry.restore import BackupError, RestoreError, opened, other_keys, restore
 
@@ -31,4 +33,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error} The backup was restored but differs: do not use it.") from None
         except (BackupError, ToolError, OSError) as error:
             raise CommandError(f"Nothing was restored. {error}") from None
+        with acting_as_the_system(door=Door.COMMAND) as by:
+            details = {"made_at": backup.manifest.made_at.isoformat(), "seal": backup.manifest.seal[:16]}
+            note_access(AccessKind.RESTORED_BACKUP, rows=dict.fromkeys(by.sites, 0), details=details)
         self.stdout.write(f"Restored what was backed up at {backup.manifest.made_at:%Y-%m-%d %H:%M:%S} UTC.")

@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from registry import __version__
-from registry.validation import as_text, results
+from registry.installation_checks import as_text, results
 
 
 class Command(BaseCommand):

@@ -213,14 +213,19 @@ def test_a_change_of_a_complete_form_needs_a_reason(client):
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 @pytest.mark.parametrize(
-    "tag", [None, "", '""', '"x"', "*x", '"1"; "2"', '"-1"', '"1.0"', '"' + "9" * 5_000 + '"', '"١"']
+    ("tag", "answer"),
+    [
+        *[(tag, (428, "version_needed")) for tag in (None, "", " ", "*")],
+        *[(tag, (400, "invalid")) for tag in ("1", "*x", '"1', '"1"; "2"', '"1", "2"', 'w/"1"', '"a b"')],
+        *[(tag, (412, "stale")) for tag in ('W/"1"', '""', '"x"', '"-1"', '"1.0"', '"01"', f'"{"9" * 5_000}"', '"١"')],
+    ],
 )
-def test_without_a_version_nothing_is_changed(method, tag, client):
+def test_without_the_version_that_is_saved_nothing_is_changed(method, tag, answer, client):
     headers = {} if tag is None else {"If_Match": tag.encode().decode("latin-1")}
 
     response = client.send(method, PATIENT, {"sex": "F"}, X_Change_Reason="correction", **headers)
 
-    assert (response.status_code, problem(response)["code"]) == (428, "version_needed")
+    assert (response.status_code, problem(response)["code"]) == answer
     assert client.get(PATIENT)["ETag"] == '"1"'
 
 
@@ -239,6 +244,18 @@ def test_a_stale_change_is_a_412_with_both_values(client):
     current = client.get(PATIENT).json()
     current.pop("warnings")
     assert found["current"] == current
+
+
+def test_a_412_tells_status_and_missing_value_reasons_that_differ(client):
+    change(client, {"status": "unverified", "missing": {"race": "UNK", "smoking_status": "NAV"}})
+
+    sent = {"status": "incomplete", "missing": {"race": "NASK", "smoking_status": "NAV", "diagnosis_date": None}}
+    conflicts = problem(change(client, sent))["conflicts"]
+
+    assert conflicts == [
+        {"field": "status", "yours": "incomplete", "current": "unverified"},
+        {"field": "missing", "yours": {"race": "NASK"}, "current": {"race": "UNK"}},
+    ]
 
 
 def test_a_stale_deletion_is_a_412(client):

@@ -8,7 +8,10 @@ from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from crf.locks import Target, lock
+from registry.acting import Door, acting
 from registry.callers import create_token
 from registry.rights import Role
 from tests.conftest import caller_now, make_person
@@ -16,6 +19,12 @@ from tests.crf.examples import saved
 
 ADDRESS = "/redcap/api/"
 URLENCODED = "application/x-www-form-urlencoded"
+
+
+def locked(record_id, *, by, **place):
+    """Lock a patient, a form or an instance of theirs."""
+    with acting(by, door=Door.REST):
+        lock(Target(record_id=record_id, **place), reason="cleaned for the data cut", by=by, now=timezone.now())
 
 
 class Redcap:

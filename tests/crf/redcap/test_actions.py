@@ -6,6 +6,7 @@ import pytest
 
 from crf.forms import all_forms, forms_by_name
 from registry.rights import Role
+from tests.crf.redcap.conftest import locked
 
 pytestmark = pytest.mark.django_db
 
@@ -105,7 +106,7 @@ def test_a_delete_that_is_not_clear_is_refused(manager, cohort, fields):
 
 
 def test_a_locked_record_is_not_deleted(manager, cohort):
-    forms_by_name()["dosing"].objects.filter(patient="MTP-001", instance=1).update(locked=True)
+    locked("MTP-001", form=forms_by_name()["dosing"], instance=1, by=manager.by)
 
     answer = manager("record", action="delete", records=["MTP-001", "MTP-002"], format="json")
 
@@ -154,7 +155,7 @@ def test_who_may_rename(redcap, cohort):
 
 
 def test_a_locked_record_keeps_its_name(manager, cohort):
-    forms_by_name()["dosing"].objects.filter(patient="MTP-001").update(locked=True)
+    locked("MTP-001", form=forms_by_name()["dosing"], by=manager.by)
 
     answer = manager("record", action="rename", record="MTP-001", new_record_name="MTP-009", format="json")
 

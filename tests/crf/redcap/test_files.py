@@ -14,6 +14,7 @@ from crf.forms import all_forms
 from crf.redcap.groups import group_id
 from registry.rights import Role
 from tests.crf.examples import saved
+from tests.crf.redcap.conftest import locked
 
 pytestmark = pytest.mark.django_db
 
@@ -178,7 +179,7 @@ def test_the_log_by_kind_record_user_and_group(manager, redcap, cohort):
 
 
 def test_the_log_tells_of_locks(manager, cohort):
-    all_forms()[0].objects.filter(record_id="MTP-001").update(locked=True)
+    locked("MTP-001", form=all_forms()[0], by=manager.by)
 
     (row,) = log(manager, logtype="lock_record")
 

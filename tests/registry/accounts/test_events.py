@@ -19,7 +19,7 @@ def test_nothing_that_happened_is_changed_or_taken_away(coordinator):
     sign_in()
 
     for attempt in (lambda: SignInEvent.objects.update(kind="signed_out"), SignInEvent.objects.all().delete):
-        with pytest.raises(ProgrammingError, match="Cannot update or delete"), transaction.atomic():
+        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
             attempt()
 
     assert events() == [("signed_in", "coordinator")]

@@ -7,8 +7,8 @@ from exports import jobs
 from exports.cuts import Cut, Privacy
 from exports.job_files import file_of
 from exports.models import Kind, State
+from registry.installation_checks import Check, NotMet
 from registry.patience import within
-from registry.validation import Check, NotMet
 
 JOB_SECONDS: Final = 120
 
