@@ -46,8 +46,8 @@ LINK_MANY = """
              ORDER BY pgh_chain, pgh_seq DESC) AS last
      WHERE chained.chain = last.pgh_chain;
 """
-# The same for one row, which nearly every statement has: with no sorting and no windows it costs half as much. The lock
-# comes before the moment is noted, so that moments follow the order of the chain.
+# The same for one row, which nearly every statement has: no sorting and no windows, about half of what the chain
+# costs. The lock comes before the moment is noted, so that moments follow the order of the chain.
 LINK_ONE = """
     FOR attempt IN 1..2 LOOP
         SELECT length, digest INTO place, link FROM registry_historychain
@@ -64,7 +64,7 @@ LINK_ONE = """
 """
 # A statement that came to no row has nothing to link, and goes the way of many.
 LINK_STATEMENT = (
-    "\n    IF (SELECT count(*) FROM (SELECT FROM new_values LIMIT 2) AS first_two) = 1 THEN"
+    "\n    IF (SELECT count(*) FROM (SELECT FROM new_values LIMIT 2) AS first_two) = 1 THEN"  # noqa: S608 -- no values
     f"{LINK_ONE}    ELSE{LINK_MANY}    END IF;\n    RETURN NULL;\n"
 )
 LINK_ROW = f"{LINK_ONE}    RETURN NULL;\n"

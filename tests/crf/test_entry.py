@@ -738,6 +738,7 @@ def test_a_record_id_asked_for_by_two_at_the_same_instant_is_given_to_one(sites,
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_of_two_changes_of_one_version_at_the_same_instant_one_is_stale(sites, coordinator):
+    """Negative test 11."""
     entry = saved("patient", by=coordinator, status="unverified")
 
     results = at_once(

@@ -1,7 +1,7 @@
 """Clients that repeat what was not answered, and note what was acknowledged.
 
-Each writes texts that nobody writes twice. A POST is repeated under its idempotency key until it is answered. A PATCH is
-repeated with its `If-Match`; when a repeat meets another version, the entry itself says whether the first one arrived.
+Each writes texts that nobody writes twice. A POST is repeated under its idempotency key until it is answered. A PATCH
+is repeated with its `If-Match`; when a repeat meets another version, the entry says whether the first one arrived.
 """
 
 import http.client

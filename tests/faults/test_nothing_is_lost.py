@@ -1,6 +1,6 @@
 """Eight clients write while everything under them is killed (negative tests 12, 13, 19, 29).
 
-FAULTS_SECONDS (60) says for how long. What a power failure adds, a disk that loses what it confirmed, is not tried here.
+FAULTS_SECONDS (60) says for how long. What a power failure adds, a disk that loses what it confirmed, is not tried.
 """
 
 import hashlib
@@ -75,7 +75,7 @@ def history_of(installation, form):
     found = {}
     for record_id, number, *row in rows(
         installation,
-        f"SELECT record_id, {instance}, pgh_label, version, {TEXTS[form]}, (pgh_context->>'person')::bigint"
+        f"SELECT record_id, {instance}, pgh_label, version, {TEXTS[form]}, (pgh_context->>'person')::bigint"  # noqa: S608 -- names of ours
         f" FROM {table}history ORDER BY pgh_chain, pgh_seq",
     ):
         found.setdefault((record_id, number), []).append(tuple(row))
@@ -86,7 +86,7 @@ def saved(installation, form):
     """Return (record id, instance) -> (version, text) as it is now."""
     table = {"patient": "crf_patient", "adverse_event": "crf_adverseevent"}[form]
     instance = "1" if form == "patient" else "instance"
-    found = rows(installation, f"SELECT record_id, {instance}, version, {TEXTS[form]} FROM {table}")
+    found = rows(installation, f"SELECT record_id, {instance}, version, {TEXTS[form]} FROM {table}")  # noqa: S608 -- as above
     return {(record_id, number): (version, text) for record_id, number, version, text in found}
 
 

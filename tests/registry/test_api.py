@@ -554,6 +554,7 @@ def test_a_key_on_a_change_changes_nothing_of_it(api):
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_repeats_at_the_same_instant_are_saved_once_and_all_get_that_answer(sites, count):
+    """Negative test 12; after a crash: tests/faults."""
     token, _row = create_token(make_person(Role.COORDINATOR, site="MTP"))
 
     answers = at_once(*[lambda: post(Api(token), "key-1")] * 4)

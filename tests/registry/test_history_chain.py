@@ -6,10 +6,11 @@ from io import StringIO
 import msgspec
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from crf.forms import forms_by_name
-from registry.acting import Door, acting_as_the_system
+from registry.acting import Door, acting, acting_as_the_system
 from registry.history import history_models
 from registry.history_chain import broken_chains, make_checkpoint
 from registry.models import HistoryChain
@@ -144,4 +145,42 @@ def test_writers_of_one_patient_at_the_same_instant_leave_one_whole_chain(chart,
     assert at_once(*[write] * 4) == [None] * 4
 
     assert HistoryChain.objects.get(chain=chart).length == 7
+    assert breaks() == []
+
+
+ROWS_OF = (
+    "INSERT INTO crf_adverseevent (record_id, site_id, instance, status, version, missing, locked, ae_term)"
+    " SELECT %s, 'MTP', number, 0, 1, '{}', false, 'Fatigue' FROM"
+)
+
+
+def test_a_transaction_that_stays_open_holds_up_writers_of_its_own_patient_alone(chart, coordinator):
+    other = saved("patient", by=coordinator).record_id
+
+    def write(record_id, *, instance):
+        with acting(coordinator, door=Door.REST), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '1s'")
+            cursor.execute(f"{ROWS_OF} (VALUES (%s)) AS one (number)", [record_id, instance])
+
+    with acting(coordinator, door=Door.REST), connection.cursor() as cursor:
+        cursor.execute(f"{ROWS_OF} (VALUES (8)) AS one (number)", [chart])
+        of_another, of_the_same = at_once(
+            lambda: write(other, instance=9),
+            lambda: write(chart, instance=9),
+        )
+
+    assert of_another is None
+    assert of_the_same.__cause__.sqlstate == "55P03"  # PostgreSQL: lock_not_available
+    assert breaks() == []
+
+
+def test_a_statement_of_no_one_and_two_rows_is_linked_alike(chart, coordinator):
+    """The two ways of linking, by one row and by many, give digests of one rule; no row is no link."""
+    before = HistoryChain.objects.get(chain=chart).length
+
+    with acting(coordinator, door=Door.REST), connection.cursor() as cursor:
+        for numbers in ([], [10], [11, 12], [13]):
+            cursor.execute(f"{ROWS_OF} unnest(%s::int[]) AS number", [chart, numbers])
+
+    assert HistoryChain.objects.get(chain=chart).length == before + 4
     assert breaks() == []

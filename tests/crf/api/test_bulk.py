@@ -1,4 +1,4 @@
-"""Many entries in one call."""
+"""Many entries in one call (negative test 13)."""
 
 import pytest
 from django.db import connection

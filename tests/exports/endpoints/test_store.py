@@ -392,6 +392,7 @@ def failing_after(times, function):
 
 @real_transactions
 def test_several_computations_at_once_make_the_same_as_one(sites):
+    """Negative test 19."""
     cohort(40)
     recompute_all()
     change("UPDATE crf_patient SET birth_date = birth_date - 4000")
