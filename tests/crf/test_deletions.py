@@ -284,7 +284,8 @@ def test_what_people_asked_comes_back_unless_it_was_closed_before(name, chart, c
                 DOSING, "MTP-001", 1, variable="dose_mg", text=text, by=data_manager, now=timezone.now()
             )
 
-    asked, settled = ask("Is it so?"), ask("And so?")
+    ask("Is it so?")
+    settled = ask("And so?")
     with acting(data_manager, door=Door.REST):
         data_queries.take_step(settled.pk, "closed", text="", by=data_manager, now=timezone.now())
     delete(chart[name], by=coordinator)
