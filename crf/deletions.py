@@ -81,7 +81,7 @@ def deleted_entries(
             f" ORDER BY 1 DESC, 2 DESC, 3 DESC, 4 DESC LIMIT {int(most)}",
             parameters,
         )
-        return [DeletedEntry(*beside, decode(actor)) for *beside, actor in cursor.fetchall()]
+        return [DeletedEntry(*(*row[:-1], decode(row[-1]))) for row in cursor.fetchall()]
 
 
 def restore_entry(

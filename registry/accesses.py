@@ -1,4 +1,4 @@
-"""Accesses to patients' data are kept beside the history of its changes: who saw identifiers, who took data along."""
+"""Accesses to patients' data are kept beside the history of changes: who saw identifiers, who took data along."""
 
 import json
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from registry.history import track
 from registry.rights import Right, Role
-from registry.row_security import ADDED_TO, SHARED, Access, of_a_person
+from registry.row_security import ADDED_TO, OF_A_SITE, OF_THE_SYSTEM, SHARED, Access, of_a_person
 
 SITE_CODE = r"^[A-Z][A-Z0-9]{1,7}$"
 
@@ -189,7 +189,8 @@ class Heartbeat(models.Model):
 class HistoryChain(models.Model):
     """How far a chain of the history has come, and the digest of its last row. Triggers alone write it."""
 
-    access: ClassVar[Access] = Access("SELECT", "site_id IS NULL OR site_id = ANY ((SELECT ecrf_sites())::text[])")
+    # Chains of people and roles belong to no site: who verifies them is the system.
+    access: ClassVar[Access] = Access("SELECT", f"{OF_A_SITE.condition} OR (site_id IS NULL AND {OF_THE_SYSTEM})")
 
     chain = models.TextField(primary_key=True)
     site_id = models.TextField(null=True)  # noqa: DJ001 -- people and sites have chains that belong to no site

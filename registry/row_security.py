@@ -22,6 +22,8 @@ POLICY: Final = "ecrf_rows"
 
 # Asked for once in a statement, not for each row: a subquery without references is run first.
 _OF_THE_SITES: Final = "site_id = ANY ((SELECT ecrf_sites())::text[])"
+OF_THE_SYSTEM: Final = "(SELECT current_setting('ecrf.person', true)) = 'system'"
+"""In SQL: whether commands and jobs of nobody ask."""
 _OF_THE_PERSON: Final = "(SELECT current_setting('ecrf.person', true)) IN ({column}::text, 'system')"
 
 

@@ -66,7 +66,7 @@ def something(sites):
         saved(form, by=data_manager, record_id="NIM-001")
 
     def of(person):
-        cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True}
+        cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True, "filter": None}
         see_everything()
         job = Job.objects.create(
             kind=Kind.EXPORT, requested_by=person, sites=["NIM"], state=State.WAITING, parameters=cut

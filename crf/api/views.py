@@ -245,14 +245,16 @@ def refusal(exc: Exception) -> Problem | None:
         case Locked():
             return Problem(409, "locked", _("The entry is locked. Ask the data manager to unlock it."))
         case NotDeleted():
-            return Problem(409, "not_deleted", _("The entry is there: never deleted, or brought back already."))
+            return Problem(
+                409, "not_deleted", _("The entry is there. It was not deleted, or was brought back already.")
+            )
         case PatientDeleted():
             message = _("The patient is deleted too. Bring the patient back first.")
             return Problem(409, "patient_deleted", message)
         case ReasonNeeded():
             message = _(
-                "Say why in the header X-Change-Reason: a complete form, a value taken away, a deletion and its "
-                "undoing need it."
+                "Say why in the header X-Change-Reason. Changing what is complete, taking away "
+                "and bringing back need it."
             )
             error = request_error("X-Change-Reason", "reason_needed", message)
             return Problem(400, "reason_needed", message, errors=[error])

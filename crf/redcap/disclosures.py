@@ -19,14 +19,14 @@ from registry.rights import Right
 def note_records(call: Call, selection: Selection, *, parts: Iterable[Part]) -> None:
     """Note that the caller takes the records of a selection, in a transaction of its own.
 
-    Whoever breaks off the answer has seen what came of it. What a filter leaves is not counted.
+    Whoever breaks off the answer has seen what came. What a filter leaves is not counted: it would be asked twice.
     """
     with acting(call.by, door=Door.REDCAP, reason=call.reason):
         if selection.filtering is None:
             rows = _patients_by_site(selection)
         else:
             rows = dict.fromkeys(call.by.sites_with(Right.EXPORT_WITH_IDENTIFIERS), 0)
-        asked = {part.form: part.variables.values() for part in parts}
+        asked = {part.form: part.variables.values() for part in parts if part.variables or part.status}
         _note(call, rows=rows, named=call.array("records"), asked=asked)
 
 

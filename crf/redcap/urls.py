@@ -6,5 +6,5 @@ from crf.redcap.door import redcap_api
 
 urlpatterns = [
     path("redcap/api/", redcap_api, name="redcap"),
-    path("redcap/api", redcap_api),
+    path("redcap/api", redcap_api, name="redcap-without-slash"),
 ]

@@ -7,6 +7,7 @@ from openpyxl import load_workbook
 
 from exports import job_files, jobs
 from exports.models import Job, Kind, State
+from registry.audit import Trail, read_trail
 from tests.crf.examples import saved
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -28,6 +29,14 @@ def test_the_file_is_where_it_was_wanted_and_nowhere_else(out, capsys):
     assert (job.state, job.requested_by, job.parameters["privacy"]) == (State.DONE, None, "full")
     digest = hashlib.sha256(out.read_bytes()).hexdigest()
     assert capsys.readouterr().out.splitlines()[-1] == f"{out}: {out.stat().st_size} bytes, SHA-256 {digest}"
+
+
+def test_asking_and_taking_the_file_are_in_the_trail_of_each_site(out, data_manager):
+    call_command("export", "--out", str(out), "--site", "MTP")
+
+    told = [(record.action, record.site, record.actor["door"], record.actor["username"])
+            for record in read_trail(Trail(form="access"), by=data_manager)]  # fmt: skip
+    assert told == [(kind, "MTP", "command", "system") for kind in ("fetched_export", "asked_for_export")]
 
 
 def test_sites_forms_privacy_and_labels_can_be_chosen(out):

@@ -8,8 +8,12 @@ from django.utils import timezone
 
 from crf.entry import change_entry, delete_entry
 from crf.forms import forms_by_name
+from registry.accesses import AccessKind
 from registry.acting import Door, acting
 from registry.audit import Trail, forms_of_the_trail, read_trail, whole_trail
+from registry.environment import PROJECT
+from registry.history import history_models
+from registry.models import SignInEvent
 from registry.rights import Role
 from tests.conftest import caller_now, make_person
 from tests.crf.examples import patch, saved
@@ -162,3 +166,105 @@ def test_reading_identifiers_is_in_the_trail(api, patient, coordinator):
 
 def test_every_form_of_the_study_is_in_the_trail(coordinator):
     assert set(forms_by_name()) < set(forms_of_the_trail(coordinator))
+
+
+# Sign-ins
+
+
+def came_in(person, kind="signed_in"):
+    SignInEvent.objects.create(kind=kind, person=person, address="10.0.0.1")
+
+
+def test_sign_ins_are_in_the_trail_of_those_who_manage_people(data_manager, coordinator):
+    somebody = make_person(Role.MONITOR, site="MTP", username="somebody")
+    came_in(somebody)
+    came_in(None, kind="failed")
+
+    failed, signed_in = read_trail(Trail(form="sign_in"), by=data_manager)
+
+    assert (failed.action, failed.actor["username"]) == ("failed", None)
+    assert (signed_in.action, signed_in.actor["username"], signed_in.details) == (
+        "signed_in",
+        "somebody",
+        {"address": "10.0.0.1"},
+    )
+    assert len(read_trail(Trail(user="somebody", form="sign_in"), by=data_manager)) == 1
+    assert read_trail(Trail(form="sign_in"), by=coordinator) == []
+    assert read_trail(Trail(form="sign_in", record_id="MTP-001"), by=data_manager) == []
+    assert read_trail(Trail(form="sign_in", variable="sex"), by=data_manager) == []
+
+
+def test_sign_ins_come_in_pages_and_within_times(data_manager):
+    for _time in range(3):
+        came_in(None, kind="failed")
+    everything = read_trail(Trail(form="sign_in"), by=data_manager)
+
+    assert list(whole_trail(Trail(form="sign_in"), by=data_manager, at_once=1)) == everything
+    assert len(everything) == 3
+    until = everything[0].place.at
+    assert read_trail(Trail(form="sign_in", since=until + timedelta(microseconds=1)), by=data_manager) == []
+
+
+def test_who_manages_one_site_learns_of_the_people_and_roles_there_and_of_no_others(sites):
+    manager = caller_now(make_person(Role.DATA_MANAGER, site="MTP", username="manager"))
+    for site in ("MTP", "NIM"):
+        came_in(make_person(Role.MONITOR, site=site, username=f"monitor.{site}"))
+
+    assert {record.actor["username"] for record in read_trail(Trail(form="sign_in"), by=manager)} == {"monitor.MTP"}
+    names = {record.changes["username"][1] for record in read_trail(Trail(form="person"), by=manager)}
+    assert names == {"manager", "monitor.MTP"}
+    assert {record.site for record in read_trail(Trail(form="membership"), by=manager)} == {"MTP"}
+
+
+# Everything that is tracked
+
+
+def test_everything_tracked_has_a_name_of_its_own_that_the_guide_tells(data_manager):
+    names = forms_of_the_trail(data_manager)
+    guide = (PROJECT / "docs" / "api.md").read_text()
+    told = guide.partition("## Audit trail")[2].partition("## ")[0]
+
+    assert len(names) == len(set(names)) == len(history_models()) + 2
+    assert [name for name in names if name not in forms_by_name() and f"`{name}`" not in told] == []
+    assert [kind.value for kind in AccessKind if f"`{kind.value}`" not in told] == []
+
+
+def test_queries_locks_verifications_signatures_and_reports_are_told_by_their_names(dose, api, data_manager):
+    manager, monitor, place = api(Role.DATA_MANAGER), api(Role.MONITOR), {"record_id": "MTP-001", "form": "dosing"}
+    at = {**place, "instance": 1}
+    sent = [
+        monitor.send("POST", "/api/v1/queries/", {**at, "variable": "dose_mg", "text": "Is it so?"}),
+        monitor.send("POST", "/api/v1/verifications/", {**at, "version": 1}),
+        manager.send("POST", "/api/v1/reports/", {"name": "doses", "title": "Doses", "forms": ["dosing"]}),
+        manager.send("POST", "/api/v1/locks/", {**at, "reason": "cleaned"}),
+    ]
+    assert [response.status_code for response in sent] == [201] * 4
+
+    for name in ("data_query", "data_query_step", "verification", "report", "lock"):
+        (record,) = read_trail(Trail(form=name), by=data_manager)
+        assert (record.action, record.form, bool(record.actor["username"])) == ("created", name, True)
+
+
+def test_times_are_utc_whatever_the_connection_thinks(dose, coordinator):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL timezone = 'Pacific/Auckland'")
+    before = timezone.now()
+
+    change(dose, {"dose_mg": 7}, by=coordinator)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL timezone = 'UTC'")  # as Django reads
+    (record, *_earlier) = read_trail(Trail(form="dosing"), by=coordinator)
+    assert before <= record.place.at <= timezone.now()
+
+
+def test_the_trail_itself_is_not_read_without_a_trace(api, patient, coordinator):
+    client = api(Role.MONITOR)
+
+    client.get("/api/v1/audit/?form=patient")
+    b"".join(client.get("/api/v1/audit/?format=csv").streaming_content)
+    client.get("/api/v1/audit/?form=dosing")
+
+    file, page = read_trail(Trail(form="access"), by=coordinator)
+    assert (page.action, page.record_id, page.details["rows"]) == ("read_audit_trail", "MTP-001", 1)
+    assert (file.action, file.record_id, file.actor["username"]) == ("read_audit_trail", None, "monitor.mtp")

@@ -44,6 +44,8 @@ PAGES = {
     "openid_connect_callback": ANYBODY,
     "socialaccount_login_cancelled": ANYBODY,
     "schema": ANYBODY,
+    "redcap": ANYBODY,  # its token is in the form
+    "redcap-without-slash": ANYBODY,
     "docs": ANYBODY,
     "healthz": ANYBODY,
     "readyz": ANYBODY,
@@ -148,18 +150,23 @@ def test_a_method_that_says_nothing_cannot_be_defined():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_lets_in_whom_it_says(name, client, sites):
-    response = client.get(reverse(name, kwargs={key: OF_PAGES[key] for key in ROUTES[name][1]}))
+    response = client.get(reverse(name, kwargs=OF_PAGES.get(name)))
 
     if PAGES[name] == SIGNED_IN:
         assert (response.status_code, response["Location"].split("?")[0]) == (302, reverse("sign-in"))
     elif PAGES[name] == NOBODY:
         assert response.status_code == 404
     else:
-        assert response.status_code in (200, 302, 404, 405)
+        assert response.status_code in (200, 302, 404, 405, 501)
         assert reverse("sign-in") not in response.headers.get("Location", "")
 
 
-OF_PAGES = {"provider_id": "nobody", "uidb36": "1", "key": "x-y"}
+OF_PAGES = {
+    "openid_connect_login": {"provider_id": "nobody"},
+    "openid_connect_callback": {"provider_id": "nobody"},
+    "account_reset_password_from_key": {"uidb36": "1", "key": "x-y"},
+}
+"""What stands in the addresses of pages."""
 
 
 def make_query_and_lock(by):
@@ -183,7 +190,7 @@ def somebody(sites):
             if name in (f"{form}-instance", f"{form}-restore"):
                 saved(form, by=data_manager, record_id="NIM-001")
         own = {"kind": Kind.EXPORT, "requested_by": person, "sites": ["NIM"], "state": State.WAITING}
-        cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True}
+        cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True, "filter": None}
         kind = Kind.ENDPOINTS if name == "recomputation" else Kind.EXPORT
         other = make_person(Role.COORDINATOR, site="NIM", username="other")
         see_everything()
