@@ -19,7 +19,7 @@ from registry.rights import Right
 def note_records(call: Call, selection: Selection, *, parts: Iterable[Part]) -> None:
     """Note that the caller takes the records of a selection, in a transaction of its own.
 
-    Whoever breaks off the answer has seen what came. What a filter leaves is not counted: it would be asked twice.
+    Whoever breaks off the answer has seen what came. What a filter leaves is not counted.
     """
     with acting(call.by, door=Door.REDCAP, reason=call.reason):
         if selection.filtering is None:
