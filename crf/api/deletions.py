@@ -90,8 +90,6 @@ class Restore(EntryView):
 
     def post(self, request: Request, record_id: str, instance: int = 1) -> HttpResponse:
         """Bring the entry back; `If-Match` names the version of the deleted one."""
-        if raw_body(request):
-            read_members(read_body(request), {})
         restored = service.restore_entry(
             self.form,
             record_id,
@@ -100,6 +98,10 @@ class Restore(EntryView):
             version=version_to_match(request),
             reason=change_reason(request),
         )
+        if raw_body(
+            request
+        ):  # looked at last: what is of another site is a 404 whatever the body; a refusal undoes all
+            read_members(read_body(request), {})
         note_reading(self.form, [restored])
         return read_entry(restored)
 

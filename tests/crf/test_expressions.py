@@ -140,9 +140,9 @@ def test_an_expression_goes_up_to_its_limits_and_not_beyond(make, limit, code):
     ],
 )
 def test_a_hostile_expression_is_refused_quickly(hostile):
-    started = time.perf_counter()
+    started = time.process_time()
 
     with pytest.raises(ExpressionError):
         read_expression(hostile)
 
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

@@ -234,7 +234,8 @@ def test_a_sixth_form_is_found_everywhere_without_another_line(run, tmp_path):
     assert (found["patch"], found["delete"]) == (200, 204)
 
     of_patient = "/api/v1/patients/{record_id}/skin_biopsy/"
-    assert found["paths"] == ["/api/v1/forms/skin_biopsy/", of_patient, f"{of_patient}{{instance}}/"]
+    one = f"{of_patient}{{instance}}/"
+    assert found["paths"] == ["/api/v1/forms/skin_biopsy/", of_patient, one, f"{one}restore/"]
     names = ["biopsy_date", "biopsy_place", "biopsy_place_other", "biopsy_depth", "biopsy_stains", "biopsy_read"]
     assert [row[0] for row in found["dictionary"]] == names
     first = dict(zip(COLUMNS, found["dictionary"][0], strict=True))

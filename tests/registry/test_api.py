@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from registry import api as rest
 from registry.callers import create_token
 from registry.models import IdempotentAnswer, Membership, Token
 from registry.rights import Right, Role
@@ -471,6 +472,31 @@ def test_a_repeat_with_the_same_key_gets_the_first_answer_and_saves_nothing(api,
     assert (again["Location"], again["ETag"]) == (first["Location"], first["ETag"])
     assert (first.headers.get("Idempotency-Replayed"), again["Idempotency-Replayed"]) == (None, "true")
     assert patients(count) == (1, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_process_that_ends_beside_keeping_the_answer_leaves_nothing_and_the_repeat_saves_once(
+    moment, sites, count, monkeypatch
+):
+    client, keep = Api(create_token(make_person(Role.COORDINATOR, site="MTP"))[0]), rest._keep
+
+    def end(*answer, **beside):
+        if moment == "after":
+            keep(*answer, **beside)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rest, "_keep", end)
+    with pytest.raises(KeyboardInterrupt):
+        client.send("POST", PATIENTS, body(), Idempotency_Key="key-1")
+    monkeypatch.setattr(rest, "_keep", keep)
+    assert (count("crf_patient"), count("registry_idempotentanswer")) == (0, 0)
+
+    first, again = (client.send("POST", PATIENTS, body(), Idempotency_Key="key-1") for _time in range(2))
+
+    assert (first.status_code, again.status_code, again.content) == (201, 201, first.content)
+    assert count("crf_patient") == 1
 
 
 def test_another_key_and_no_key_are_other_requests(api, count):

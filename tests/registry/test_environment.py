@@ -43,7 +43,7 @@ def test_each_setting_says_what_to_write():
         ("SESSION_IDLE_MINUTES", "1", "0"),
         ("SESSION_IDLE_MINUTES", "720", "721"),
         ("REQUIRE_TOTP", "everybody", "somebody"),
-        ("TRUSTED_PROXIES", "10", "11"),
+        ("TRUSTED_PROXIES", "9", "10"),
         ("EMAIL_URL", "smtp+tls://u:p@mail.example.org:587", "http://mail.example.org"),
         ("EMAIL_FROM", "ecrf@example.org", "ecrf"),
     ],

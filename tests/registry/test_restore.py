@@ -29,13 +29,13 @@ from registry import restore as restores
 from registry.callers import create_token
 from registry.environment import PROJECT
 from registry.history import history_models
-from registry.models import HistoryChain, Membership, Person, Token
+from registry.models import AccessEvent, HistoryChain, Membership, Person, Token
 from registry.other_databases import scratch_database
 from registry.postgres_tools import ToolError, owner_connection, owner_settings, program
 from registry.restore import BackupError, opened, tables_with_data
 from registry.rights import Role
 from registry.settings import OWNER
-from tests.conftest import Api, caller_now, make_person
+from tests.conftest import SITES, Api, caller_now, make_person
 from tests.crf.examples import saved
 from tests.registry.houses import house
 
@@ -147,6 +147,16 @@ def test_after_backup_wipe_and_restore_everything_is_equal_and_the_token_works(h
 def history_line():
     links = sum(model.objects.count() for model in history_models())
     return f"history: {links} rows in {HistoryChain.objects.count()} chains, each whole"
+
+
+def test_a_backup_and_its_restore_are_in_the_trail_of_each_site(home, token, file):
+    made = AccessEvent.objects.values_list("kind", "site_id", "actor__username")
+    assert set(made) == {("made_backup", site, "system") for site in SITES}
+
+    restored(file, "--replace")
+
+    # What was noted after the backup was made is not in it.
+    assert set(made.all()) == {("restored_backup", site, "system") for site in SITES}
 
 
 def test_row_level_security_holds_after_a_restore(home, token, file):

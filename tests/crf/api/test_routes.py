@@ -47,12 +47,13 @@ def address(name, **arguments):
 
 def test_the_routes_are_those_of_the_design():
     expected = {"me", "sites", "dictionary", "patients", "patient", "entries", "reports", "report"}
-    expected |= {f"{form}-{kind}" for form in REPEATING for kind in ("instances", "instance")}
-    expected |= {f"{form}-pooled" for form in COMPLETE}
+    expected |= {f"{form}-{kind}" for form in REPEATING for kind in ("instances", "instance", "restore")}
+    expected |= {f"{form}-pooled" for form in COMPLETE} | {"patient-restore", "deleted"}
 
     assert expected <= ROUTES.keys()
     assert all(address(name).startswith("/api/v1/") for name in ROUTES)
-    assert ["patient", *(f"{form}-{kind}" for form in REPEATING for kind in ("instances", "instance"))] == OF_A_PATIENT
+    of_a_patient = [f"{form}-{kind}" for form in REPEATING for kind in ("instances", "instance", "restore")]
+    assert ["patient", "patient-restore", *of_a_patient] == OF_A_PATIENT
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -165,9 +166,10 @@ def test_who_may_see_it_finds_it_at_the_same_address(name, api, mtp):
     owner = Api(create_token(Person.objects.get(username="coordinator.mtp"))[0])
     there, nowhere = (reverse(name, kwargs={key: keys[key] for key in ROUTES[name]}) for keys in (mtp, UNKNOWN))
 
-    found = owner.get(there)
+    method = "POST" if name.endswith("-restore") else "GET"
+    found, missed = (owner.send(method, where, {}, **BESIDE).status_code for where in (there, nowhere))
 
-    assert found.status_code != owner.get(nowhere).status_code or name == "recomputation"
+    assert found != missed or name == "recomputation"
 
 
 @pytest.mark.parametrize(
