@@ -7,6 +7,30 @@ from django.db import models
 from django.db.models import BigIntegerField, Func, Value
 from django.db.models.constraints import BaseConstraint
 
+from registry.models import Site
+
+
+def site_key() -> Any:
+    """Return the field `site` of a row that belongs to a patient.
+
+    The pair (record id, site) is one foreign key, made by OfPatientAtSite: neither half needs its own.
+    """
+    return models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
+
+
+def patient_key(*, null: bool = False) -> Any:
+    """Return the field `patient` (column `record_id`) of a row that belongs to one; see `site_key`."""
+    return models.ForeignKey(
+        "crf.Patient",
+        to_field="record_id",
+        db_column="record_id",
+        null=null,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
+
 
 class Period(Func):
     """The days from a first to a last one, both included; without a last day it goes on."""

@@ -18,7 +18,7 @@ from django.db.models.base import ModelBase
 from django.db.models.constraints import BaseConstraint
 from django.db.models.functions import Now
 
-from crf.constraints import OfPatientAtSite
+from crf.constraints import OfPatientAtSite, patient_key, site_key
 from crf.fields import Variable
 from crf.guards import guards_of
 from crf.logic import Logic, parse
@@ -158,17 +158,8 @@ class RepeatingForm(Form):
 
     repeating: ClassVar[bool] = True
 
-    # The pair (record id, site) is one foreign key, made by OfPatientAtSite: neither half needs its own.
-    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
-    patient = models.ForeignKey(
-        "crf.Patient",
-        to_field="record_id",
-        db_column="record_id",
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
+    site = site_key()
+    patient = patient_key()
 
     class Meta:
         abstract = True

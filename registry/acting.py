@@ -1,7 +1,7 @@
 """One transaction in which the database knows who acts, through which door and why.
 
 The triggers that write the history read the actor from the transaction. It is set here and nowhere else, in one
-statement at its start, so that every way of writing (ORM, raw SQL, COPY) leaves the same trace.
+statement at its start, so that every way of writing (ORM or raw SQL) leaves the same trace.
 """
 
 from collections.abc import Iterator

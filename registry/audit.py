@@ -128,28 +128,18 @@ class _Source:
             f" changed.pgh_context::text, (to_jsonb(changed) - '{BESIDE_THE_DATA}'::text[])::text,"
             f" (to_jsonb(before) - '{BESIDE_THE_DATA}'::text[])::text"
             f" FROM {self.table} changed LEFT JOIN LATERAL ({previous}) before ON changed.pgh_label <> 'insert'"
-            f" WHERE {' AND '.join(where)}"
+            f" WHERE {' AND '.join(where or ['true'])}"
         )
         return sql, parameters
 
     def _conditions(self, trail: Trail, *, by: Caller) -> tuple[list[str], list[Any]]:
-        where, parameters = ["true"], list[Any]()
-        if self.of_patients:
-            where.append("changed.site_id = ANY(%s)")
-            parameters.append(sorted(by.sites_with(Right.READ)))
-        elif not by.may_everywhere(Right.MANAGE):
-            for condition, value in self._managed(by):
-                where.append(condition)
-                parameters.append(value)
-        for condition, value in (
+        where, parameters = _given(
+            *self._visible_to(by),
             ("changed.pgh_chain = %s", trail.record_id),
             ("changed.pgh_context->>'username' = %s", trail.user),
             ("changed.pgh_created_at >= %s", trail.since),
             ("changed.pgh_created_at < %s", trail.until),
-        ):
-            if value is not None:
-                where.append(condition)
-                parameters.append(value)
+        )
         if trail.variable is not None:
             # The reason why there is no value belongs to the variable.
             said = "jsonb_build_array(to_jsonb({row})->%s" + (
@@ -159,8 +149,12 @@ class _Source:
             parameters += [trail.variable] * (4 if "missing" in self.columns else 2)
         return where, parameters
 
-    def _managed(self, by: Caller) -> Iterator[tuple[str, Any]]:
-        """Yield what keeps the rows to the people and sites that a manager of some sites sees, and its parameter."""
+    def _visible_to(self, by: Caller) -> Iterator[tuple[str, Any]]:
+        """Yield what keeps the rows to the sites, or for who manages some sites the people, that `by` may see."""
+        if self.of_patients:
+            yield "changed.site_id = ANY(%s)", sorted(by.sites_with(Right.READ))
+        if self.of_patients or by.may_everywhere(Right.MANAGE):
+            return
         if "person_id" in self.columns or self.form == name_in_the_trail(Person):
             column = "person_id" if "person_id" in self.columns else "pgh_obj_id"
             yield f"changed.{column} = ANY(%s)", _keys_of_people(by)
@@ -171,21 +165,23 @@ class _Source:
         return f"changed.{column}" if column in self.columns else "NULL"
 
 
+def _given(*asked: tuple[str, Any]) -> tuple[list[str], list[Any]]:
+    """Return the SQL conditions whose value is asked for, and their parameters; None asks for nothing."""
+    given = [(condition, value) for condition, value in asked if value is not None]
+    return [condition for condition, _value in given], [value for _condition, value in given]
+
+
 class _Accesses(_Source):
     """The list of accesses."""
 
     def query(self, trail: Trail, *, by: Caller, before: Place | None) -> tuple[str, list[Any]]:
-        where = ["site_id = ANY(%s)"]
-        parameters: list[Any] = [sorted(by.sites_with(Right.READ))]
-        for condition, value in (
+        where, parameters = _given(
+            ("site_id = ANY(%s)", sorted(by.sites_with(Right.READ))),
             ("record_id = %s", trail.record_id),
             ("actor->>'username' = %s", trail.user),
             ("at >= %s", trail.since),
             ("at < %s", trail.until),
-        ):
-            if value is not None:
-                where.append(condition)
-                parameters.append(value)
+        )
         if before is not None:
             where.append("(at, %s::text, id) < (%s, %s, %s)")
             parameters += [self.form, before.at, before.source, before.key]
@@ -200,20 +196,13 @@ class _SignIns(_Source):
     """The record of who came in and went out, failed or was locked out."""
 
     def query(self, trail: Trail, *, by: Caller, before: Place | None) -> tuple[str, list[Any]]:
-        where, parameters = ["true"], list[Any]()
-        if not by.may_everywhere(Right.MANAGE):
-            where.append("event.person_id = ANY(%s)")
-            parameters.append(_keys_of_people(by))
-        if trail.record_id is not None:
-            where.append("false")
-        for condition, value in (
+        where, parameters = _given(
+            ("event.person_id = ANY(%s)", None if by.may_everywhere(Right.MANAGE) else _keys_of_people(by)),
             ("person.username = %s", trail.user),
             ("event.at >= %s", trail.since),
             ("event.at < %s", trail.until),
-        ):
-            if value is not None:
-                where.append(condition)
-                parameters.append(value)
+        )
+        where.append("false" if trail.record_id is not None else "true")
         if before is not None:
             where.append("(event.at, %s::text, event.id) < (%s, %s, %s)")
             parameters += [self.form, before.at, before.source, before.key]

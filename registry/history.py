@@ -25,7 +25,7 @@ from pghistory.trigger import Event as EventTrigger
 from registry.row_security import access_to, history_of
 
 ACTOR = "ecrf_actor()"
-"""SQL function (registry migration) that returns who acts in this transaction, never null."""
+"""SQL function (registry/database_functions.py) that returns who acts in this transaction, never null."""
 
 # Chains are locked in one order before their ends are read, and first made where they are new. The digest of a link is
 # over the row as JSON without nulls: a column that a later version adds leaves the digests of older rows as they are.

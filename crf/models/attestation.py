@@ -14,9 +14,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from crf.constraints import OfPatientAtSite
+from crf.constraints import OfPatientAtSite, patient_key, site_key
 from registry.history import track
-from registry.models import Site
 from registry.row_security import OF_A_SITE, Access
 
 
@@ -33,16 +32,8 @@ class Attestation(models.Model):
 
     access: ClassVar[Access] = replace(OF_A_SITE, grants="SELECT, INSERT")
 
-    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
-    patient = models.ForeignKey(
-        "crf.Patient",
-        to_field="record_id",
-        db_column="record_id",
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
+    site = site_key()
+    patient = patient_key()
     form = models.TextField()
     instance = models.PositiveSmallIntegerField()
     version = models.PositiveIntegerField()

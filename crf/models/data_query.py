@@ -8,9 +8,8 @@ from django.db import models
 from django.db.models import Func, Q
 from django.utils.translation import gettext_lazy as _
 
-from crf.constraints import OfPatientAtSite
+from crf.constraints import OfPatientAtSite, patient_key, site_key
 from registry.history import track
-from registry.models import Site
 from registry.row_security import OF_A_SITE, Access
 
 
@@ -54,16 +53,8 @@ class DataQuery(models.Model):
 
     access: ClassVar[Access] = OF_A_SITE
 
-    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
-    patient = models.ForeignKey(
-        "crf.Patient",
-        to_field="record_id",
-        db_column="record_id",
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
+    site = site_key()
+    patient = patient_key()
     form = models.TextField()
     instance = models.PositiveSmallIntegerField()
     variable = models.TextField()
@@ -120,16 +111,8 @@ class DataQueryStep(models.Model):
     access: ClassVar[Access] = replace(OF_A_SITE, grants="SELECT, INSERT")
 
     query = models.ForeignKey(DataQuery, on_delete=models.PROTECT, related_name="steps")
-    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False)
-    patient = models.ForeignKey(
-        "crf.Patient",
-        to_field="record_id",
-        db_column="record_id",
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
+    site = site_key()
+    patient = patient_key()
     kind = models.TextField(choices=StepKind.choices)
     text = models.TextField(blank=True)
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from crf.constraints import OfPatientAtSite
+from crf.constraints import OfPatientAtSite, patient_key
 from registry.history import track
 from registry.models import Site
 from registry.row_security import OF_A_SITE, Access
@@ -19,16 +19,7 @@ class Lock(models.Model):
     access: ClassVar[Access] = OF_A_SITE
 
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+", db_index=False)
-    patient = models.ForeignKey(
-        "crf.Patient",
-        to_field="record_id",
-        db_column="record_id",
-        null=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
-    )
+    patient = patient_key(null=True)
     form = models.TextField(null=True)  # noqa: DJ001 -- none: every form
     instance = models.PositiveSmallIntegerField(null=True)
     reason = models.TextField()
