@@ -132,7 +132,7 @@ class ApiSchema(AutoSchema):
         answers: dict[Any, Any] = {}
         for status, schema in self.described.responses.items():
             answers[(status, self.described.content_type) if schema else status] = self._schema(schema)
-        for status in sorted({*self.described.problems, 401, 429}):
+        for status in sorted({*self.described.problems, 401, 403, 429}):
             answers[(status, CONTENT_TYPE)] = self._schema(PROBLEM)
         return answers
 
