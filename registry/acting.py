@@ -26,6 +26,7 @@ class Door(StrEnum):
     """The way a change came in."""
 
     REST = "rest"
+    PAGE = "page"
     REDCAP = "redcap"
     COMMAND = "command"
     JOB = "job"

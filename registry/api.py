@@ -3,7 +3,6 @@
 Deny by default: a view declares what each of its methods needs of the caller, or it cannot be defined.
 """
 
-import hashlib
 import json
 import re
 import time
@@ -23,34 +22,25 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from registry import repeats
 from registry.accounts import second_factor
 from registry.acting import Door, acting
 from registry.callers import caller_of, caller_with_token
-from registry.database import execute
 from registry.encoding import encode_json
 from registry.models import Person
 from registry.problems import Problem, bad_request, problem_of
+from registry.reasons import read_reason
 from registry.rights import Caller, Need
 from registry.throttling import refuse_too_many, refuse_too_many_failures
 
 TOKEN = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-MAX_REASON = 1_000
 METHODS = ("get", "post", "patch", "delete")
 
 
 def answer(data: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """Return `data` as a JSON response."""
     return HttpResponse(encode_json(data), status=status, content_type="application/json", headers=headers)
-
-
-class ShownOnce(HttpResponse):
-    """An answer with a secret. What is kept for a repeat of the request is `without` it: null stands in its place."""
-
-    def __init__(self, data: Mapping[str, Any], *, secret: str, **response: Any) -> None:
-        super().__init__(encode_json(data), content_type="application/json", **response)
-        self.without = encode_json({**data, secret: None})
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -174,11 +164,7 @@ def change_reason(request: Request) -> str | None:
     text = request.headers.get("X-Change-Reason", "")
     with suppress(UnicodeEncodeError, UnicodeDecodeError):  # then it is Latin-1 as it stands
         text = text.encode("latin-1").decode("utf-8")
-    if len(text) > MAX_REASON:
-        raise bad_request("X-Change-Reason", "too_long", _("Shorten the reason to 1,000 characters."))
-    if CONTROL.search(text):
-        raise bad_request("X-Change-Reason", "unprintable", _("Write the reason without control characters."))
-    return text.strip() or None
+    return read_reason(text, given_in="X-Change-Reason")
 
 
 def read_body(request: Request) -> dict[str, Any]:
@@ -246,36 +232,14 @@ def _in_transaction(method: Callable[..., HttpResponse]) -> Callable[..., HttpRe
         if IDEMPOTENCY_KEY.fullmatch(key) is None:
             raise bad_request("Idempotency-Key", "invalid", _("Write 1 to 255 printable characters without blanks."))
         # Of one token: what it may not see, the answers to a wider token of the same person do not tell it.
-        key, digest = f"{by.token_id or 'session'}:{key}", _digest(view, request)
+        key, digest = f"{by.token_id or 'session'}:{key}", repeats.digest_of(request, view.told_apart_by(request))
         with acting(by, door=Door.REST, reason=reason, idempotency_key=key) as kept:
             if kept is not None:
-                return _repeated(digest, *kept)
+                return repeats.first_answer(digest, *kept)
             response = method(view, request, *args, **kwargs)
-            _keep(response, key=key, by=by, digest=digest)
+            repeats.keep(response, key=key, by=by, digest=digest)
             return response
 
     run.__doc__ = method.__doc__
     run.__name__ = method.__name__
     return run
-
-
-def _digest(view: ApiView, request: Request) -> bytes:
-    return hashlib.sha256(b"POST %s\n%s" % (request.path.encode(), view.told_apart_by(request))).digest()
-
-
-def _keep(response: HttpResponse, *, key: str, by: Caller, digest: bytes) -> None:
-    """Keep an answer in the transaction of its request: a crash undoes both, and a repeat starts anew."""
-    headers = {name: response.headers[name] for name in ("ETag", "Location") if name in response.headers}
-    body = response.without if isinstance(response, ShownOnce) else response.content
-    execute(
-        "INSERT INTO registry_idempotentanswer (person_id, key, request_digest, status, headers, body)"
-        " VALUES (%s, %s, %s, %s, %s, %s)",
-        [by.person_id, key, digest, response.status_code, json.dumps(headers), body],
-    )
-
-
-def _repeated(digest: bytes, kept_digest: bytes, status: int, headers: Any, body: bytes) -> HttpResponse:
-    if bytes(kept_digest) != digest:
-        raise Problem(422, "idempotency_key_reused", _("This key came with another request. Use a new one."))
-    replayed = {**json.loads(headers), "Idempotency-Replayed": "true"}
-    return HttpResponse(bytes(body), status=status, content_type="application/json", headers=replayed)

@@ -46,9 +46,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
-    """Return the problem for programs, else a page that needs neither session nor database."""
-    if request.path.startswith(PROGRAMS):
-        return problem.response()
+def page_of(problem: Problem) -> HttpResponse:
+    """Return the problem as a page that needs neither session nor database."""
     page = render_to_string("registry/error.html", {"title": problem.title, "detail": problem.detail})
     return HttpResponse(page, status=problem.status, headers=problem.headers)
+
+
+def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Return the problem for programs, else a page."""
+    return problem.response() if request.path.startswith(PROGRAMS) else page_of(problem)

@@ -1,38 +1,37 @@
-"""The first page, and the page that describes the REST API."""
+"""A person's own page, and the page that describes the REST API."""
+
+from typing import ClassVar
 
 from django.conf import settings
-from django.http import HttpRequest
-from django.utils import timezone
-from django.views.generic import TemplateView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.response import Response
 
 from registry.accounts.second_factor import has_codes
-from registry.callers import caller_of
 from registry.models import Person
-from registry.rights import Right, Role
+from registry.page_views import PageView
+from registry.rights import SIGNED_IN, Right, Role
 from registry.security_headers import content_security_policy
 
 
-class Home(TemplateView):
-    """What the signed-in person may do, and where."""
+class Account(PageView):
+    """What the signed-in person may do, and where; how they sign in."""
 
-    template_name = "registry/home.html"
+    needs: ClassVar = {"get": SIGNED_IN}
 
-    def get_context_data(self, **kwargs: object) -> dict[str, object]:
+    def get(self, request: HttpRequest) -> HttpResponse:
         """Return the roles and rights in force."""
-        person = self.request.user
+        person = request.user
         assert isinstance(person, Person)  # noqa: S101 -- nobody else gets here
-        caller = caller_of(person.pk, now=timezone.now())
-        roles = caller.roles if caller else ()
-        rights = {right: sorted(caller.sites_with(right)) for right in Right} if caller else {}
-        return {
-            **super().get_context_data(**kwargs),
-            "roles": [(Role(role).label, site) for role, site in roles],
-            "rights": {right.value.replace("_", " "): sites for right, sites in rights.items() if sites},
+        held = {right: sorted(self.by.sites_with(right)) for right in Right}
+        shown = {
+            "roles": [(Role(role).label, site) for role, site in self.by.roles],
+            "rights": {right.value.replace("_", " "): sites for right, sites in held.items() if sites},
             "has_codes": has_codes(person),
         }
+        return render(request, "registry/account.html", shown)
 
 
 class ApiDocs(SpectacularSwaggerSplitView):

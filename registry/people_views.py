@@ -11,13 +11,14 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from registry import people
-from registry.api import ApiView, ShownOnce, answer, caller, read_body
+from registry.api import ApiView, answer, caller, read_body
 from registry.bodies import WrongMember, day, email, line, matching, one_of, or_null, read_members, truth
 from registry.cursors import PAGE_PARAMETERS, CursorPages, page_of
 from registry.models import SITE_CODE, Membership, Person, Site
 from registry.openapi import IDEMPOTENCY_KEY, Component, Operation, header, listing
 from registry.preconditions import etag_of, refuse_unless_unchanged
 from registry.problems import Problem, not_found, request_error
+from registry.repeats import ShownOnce
 from registry.rights import SIGNED_IN, Right, Role, anywhere, there
 
 USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,149}", re.ASCII)

@@ -9,13 +9,14 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from registry import tokens
-from registry.api import ShownOnce, answer, caller, read_body
+from registry.api import answer, caller, read_body
 from registry.bodies import line, moment, or_null, read_members, some_of
 from registry.cursors import PAGE_PARAMETERS, CursorPages, page_of
 from registry.models import Token
 from registry.openapi import IDEMPOTENCY_KEY, Component, Operation, listing, parameter
 from registry.people_views import CREATING, ONCE, REASON, SITE_OR_NULL, ManagedView, no_content
 from registry.problems import bad_request
+from registry.repeats import ShownOnce
 from registry.rights import SIGNED_IN, Right
 
 RIGHTS = [right.value for right in Right]

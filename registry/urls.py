@@ -1,13 +1,15 @@
 """Addresses. The layers above are named by string only."""
 
+from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 from django.urls.converters import StringConverter
+from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from registry.audit_views import Audit
 from registry.health import Alive, Metrics, Ready
 from registry.models import SITE_CODE
-from registry.pages import ApiDocs, Home
+from registry.pages import Account, ApiDocs
 from registry.people_views import MembershipDetail, Memberships, People, PersonDetail, SiteDetail, Sites
 from registry.token_views import TokenDetail, Tokens
 from registry.views import Me
@@ -29,7 +31,10 @@ register_converter(UsernameConverter, "username")
 register_converter(SiteCodeConverter, "site_code")
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", Home.as_view(), name="home"),
+    path("", include("crf.pages.urls")),
+    path("", include("exports.pages.urls")),
+    path("account/", Account.as_view(), name="account"),
+    path("language/", login_not_required(set_language), name="language"),
     path("", include("registry.accounts.urls")),
     path("healthz", Alive.as_view(), name="healthz"),
     path("readyz", Ready.as_view(), name="readyz"),

@@ -18,6 +18,7 @@ from django.db.backends.signals import connection_created
 from django.test import Client, TransactionTestCase, override_settings
 from django.utils import timezone
 
+from registry.accounts.second_factor import PROVEN_BY
 from registry.callers import caller_of, create_token
 from registry.models import Membership, Person, Site
 from registry.rights import Caller, Role
@@ -130,6 +131,34 @@ class Api(Client):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         content = body if isinstance(body, bytes | str) else json.dumps(body)
         return self.generic(method.upper(), path, content, content_type="application/json", headers=named)
+
+
+class Browser(Client):
+    """A browser without JavaScript: a client with a session, which sees nothing but what its requests set."""
+
+    def sign_in(self, person: Person) -> None:
+        """Sign a person in; where a second factor is required, it counts as proven."""
+        self.force_login(person)
+        session = self.session
+        session[PROVEN_BY] = person.pk
+        session.save()
+
+    def request(self, **request: Any) -> Any:
+        """Send a request that sees nothing but what it sets for itself, as on a connection fresh from the pool."""
+        with seeing(""):
+            return super().request(**request)
+
+
+@pytest.fixture
+def browser(sites: dict[str, Site]) -> Callable[..., Browser]:
+    """Return a function that makes a browser in which a new person of a role is signed in, at a site or at all."""
+
+    def make(role: Role | None = Role.COORDINATOR, *, site: str | None = "MTP", username: str | None = None) -> Browser:
+        client = Browser()
+        client.sign_in(make_person(role, site=site, username=username))
+        return client
+
+    return make
 
 
 @pytest.fixture

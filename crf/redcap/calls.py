@@ -11,7 +11,7 @@ from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParserError
 
 from crf.redcap.errors import ApiError, ErrorFormat
-from registry.api import CONTROL, MAX_REASON
+from registry.reasons import CONTROL, MAX_REASON
 from registry.rights import Caller
 
 ELEMENT = re.compile(r"(?P<name>[A-Za-z_]{1,40})\[(?P<index>[0-9]{0,9})\]", re.ASCII)

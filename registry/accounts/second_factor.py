@@ -11,14 +11,13 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils import timezone
 from rest_framework.views import APIView
 
 from registry.accounts.events import Kind, record
 from registry.accounts.sessions import end_sessions
-from registry.callers import caller_of
 from registry.models import Person
 from registry.rights import Caller, Right
+from registry.signed_in import caller_behind
 
 PROVEN_BY: Final = "second_factor_of"
 """In the session: the key of the person who proved the second factor in it."""
@@ -92,4 +91,4 @@ class SecondFactor:
         match = request.resolver_match
         if (match and match.view_name in OPEN) or is_proven(request.session, request.user.pk):
             return None
-        return redirect(SET_UP) if is_required(caller_of(request.user.pk, now=timezone.now())) else None
+        return redirect(SET_UP) if is_required(caller_behind(request)) else None

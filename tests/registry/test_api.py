@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from registry import api as rest
+from registry import repeats
 from registry.callers import create_token
 from registry.models import IdempotentAnswer, Membership, Token
 from registry.rights import Right, Role
@@ -480,17 +480,17 @@ def test_a_repeat_with_the_same_key_gets_the_first_answer_and_saves_nothing(api,
 def test_a_process_that_ends_beside_keeping_the_answer_leaves_nothing_and_the_repeat_saves_once(
     moment, sites, count, monkeypatch
 ):
-    client, keep = Api(create_token(make_person(Role.COORDINATOR, site="MTP"))[0]), rest._keep
+    client, keep = Api(create_token(make_person(Role.COORDINATOR, site="MTP"))[0]), repeats.keep
 
     def end(*answer, **beside):
         if moment == "after":
             keep(*answer, **beside)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(rest, "_keep", end)
+    monkeypatch.setattr(repeats, "keep", end)
     with pytest.raises(KeyboardInterrupt):
         client.send("POST", PATIENTS, body(), Idempotency_Key="key-1")
-    monkeypatch.setattr(rest, "_keep", keep)
+    monkeypatch.setattr(repeats, "keep", keep)
     assert (count("crf_patient"), count("registry_idempotentanswer")) == (0, 0)
 
     first, again = (client.send("POST", PATIENTS, body(), Idempotency_Key="key-1") for _time in range(2))

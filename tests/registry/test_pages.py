@@ -18,11 +18,11 @@ def test_who_is_not_signed_in_is_sent_to_the_sign_in_page(db):
     assert (response.status_code, response["Location"]) == (302, "/sign-in/?next=/")
 
 
-def test_home_says_what_a_person_may_do_and_where(coordinator):
+def test_the_account_says_what_a_person_may_do_and_where(coordinator):
     client = Client()
     client.force_login(coordinator)
 
-    page = client.get("/").content.decode()
+    page = client.get("/account/").content.decode()
 
     assert "Site coordinator at MTP" in page
     assert "NIM" not in page
@@ -39,7 +39,7 @@ def test_no_page_loads_anything_from_outside(coordinator):
     client = Client()
     client.force_login(coordinator)
 
-    for path in ("/", "/sign-in/", "/accounts/codes/", "/api/docs/", "/api/docs/?script="):
+    for path in ("/", "/account/", "/sign-in/", "/accounts/codes/", "/api/docs/", "/api/docs/?script="):
         page = client.get(path).content.decode()
         assert "http://" not in page.replace("http://testserver", "")
         assert "https://" not in page

@@ -14,17 +14,19 @@ from crf.models.data_query import DataQuery
 from crf.models.lock import Lock
 from crf.models.report import Report
 from exports.models import Job, Kind, State
+from registry import page_views
 from registry.api import METHODS, ApiView
 from registry.callers import create_token
 from registry.models import Membership, Token
+from registry.page_views import PageView
 from registry.rights import MATRIX, Right, Role, anywhere
-from tests.conftest import SINCE, Api, make_person, see_everything
+from tests.conftest import SINCE, Api, Browser, make_person, see_everything
 from tests.crf.examples import COMPLETE, REPEATING, saved
 from tests.registry.test_api import problem
 
 ANYBODY, SIGNED_IN, NOBODY = "anybody", "signed in", "nobody"
 PAGES = {
-    "home": SIGNED_IN,
+    "language": ANYBODY,
     "sign-in": ANYBODY,
     "sign-out": ANYBODY,
     "account_login": ANYBODY,
@@ -51,7 +53,7 @@ PAGES = {
     "readyz": ANYBODY,
     "metrics": NOBODY,  # but who sends METRICS_TOKEN, see test_measures.py
 }
-"""Who may open the addresses that are not of the API."""
+"""Who may open the addresses that are neither of the API nor pages of ours."""
 
 READ, ENTER, MANAGE = {"read"}, {"enter"}, {"manage"}
 EXPORT = {"export_with_identifiers", "export_pooled_deidentified", "export_pooled_with_identifiers"}
@@ -96,6 +98,9 @@ AGREED = {
     "endpoint-patients": {"get": READ},
     "endpoint-recompute": {"post": POOLED},
     "recomputation": {"get": READ},
+    # Pages
+    "home": {"get": set()},
+    "account": {"get": set()},
 }
 """The rights of which a caller needs one, by name of the address and method."""
 
@@ -113,29 +118,32 @@ def routes(patterns, prefix=""):
 
 
 ROUTES = {name: (view, arguments) for name, view, arguments in routes(get_resolver().url_patterns)}
-OF_THE_API = {
-    name: view for name, (view, _arguments) in ROUTES.items() if isinstance(view, type) and issubclass(view, ApiView)
-}
+CLASSES = {name: view for name, (view, _arguments) in ROUTES.items() if isinstance(view, type)}
+OF_THE_API = {name: view for name, view in CLASSES.items() if issubclass(view, ApiView)}
+OF_OURS = {name: view for name, view in CLASSES.items() if issubclass(view, PageView)}
+SHOWN = [(name, method) for name, view in OF_OURS.items() for method in page_views.METHODS if method in view.needs]
 CALLS = [(name, method) for name, view in OF_THE_API.items() for method in METHODS if method in view.needs]
 OF_A_THING = [(name, method) for name, method in CALLS if OF_THE_API[name].needs[method].there and ROUTES[name][1]]
 
 
 def test_somebody_decided_who_may_use_each_address():
-    assert {name for name in ROUTES if name not in OF_THE_API} == PAGES.keys()
+    assert {name for name in ROUTES if name not in OF_THE_API | OF_OURS} == PAGES.keys()
     assert len(ROUTES) == len(list(routes(get_resolver().url_patterns)))  # no two share a name
 
 
 def test_what_each_call_needs_is_what_was_agreed():
     declared = {
-        name: {method: set(need.rights) for method, need in view.needs.items()} for name, view in OF_THE_API.items()
+        name: {method: set(need.rights) for method, need in view.needs.items()}
+        for name, view in (OF_THE_API | OF_OURS).items()
     }
 
     assert declared == AGREED
 
 
 def test_each_method_that_a_view_has_says_what_it_needs_and_the_other_way_round():
-    for view in OF_THE_API.values():
-        assert {method for method in METHODS if hasattr(view, method)} == view.needs.keys()
+    for views, methods in ((OF_THE_API, METHODS), (OF_OURS, page_views.METHODS)):
+        for view in views.values():
+            assert {method for method in methods if hasattr(view, method)} == view.needs.keys()
 
 
 def test_a_method_that_says_nothing_cannot_be_defined():
@@ -144,6 +152,14 @@ def test_a_method_that_says_nothing_cannot_be_defined():
         class Silent(ApiView):
             needs: ClassVar = {"get": anywhere(Right.READ)}
 
+            def post(self, request):
+                raise NotImplementedError
+
+
+def test_a_method_of_a_page_that_says_nothing_cannot_be_defined():
+    with pytest.raises(TypeError, match=r"Silent.needs does not say who may post\."):
+
+        class Silent(PageView):
             def post(self, request):
                 raise NotImplementedError
 
@@ -207,7 +223,11 @@ def somebody(sites):
             arguments |= make_query_and_lock(data_manager)
         text, _row = create_token(person)
         arguments["token_id"] = Token.objects.get(person=person).pk
-        return Api(text), reverse(name, kwargs={key: arguments[key] for key in ROUTES[name][1]})
+        client = Api(text)
+        if name in OF_OURS:
+            client = Browser()
+            client.sign_in(person)
+        return client, reverse(name, kwargs={key: arguments[key] for key in ROUTES[name][1]})
 
     return make
 
@@ -242,6 +262,45 @@ def test_what_is_of_another_site_does_not_exist(name, method, role, somebody, da
     response = client.send(method, address, {}, If_Match='"1"', X_Change_Reason="r")
 
     assert (response.status_code, problem(response)["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("role", [*Role, None])
+@pytest.mark.parametrize(("name", "method"), SHOWN)
+def test_each_page_is_refused_to_each_role_whose_rights_do_not_allow_it_and_to_no_other(
+    name, method, role, somebody, data_manager
+):
+    client, address = somebody(role, "NIM", data_manager, name)
+    needed = {Right(right) for right in AGREED[name][method]}
+    allowed = not needed or bool(role and MATRIX[role] & needed)
+    there = OF_OURS[name].needs[method].there and ROUTES[name][1]
+
+    response = getattr(client, method)(address)
+
+    if allowed:
+        assert response.status_code in (200, 302, 303, 400, 404, 409, 422)
+    else:
+        assert response.status_code == (404 if there and role is None else 403)
+
+
+@pytest.mark.parametrize("role", [*Role, None])
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [(name, method) for name, method in SHOWN if OF_OURS[name].needs[method].there and ROUTES[name][1]],
+)
+def test_a_page_of_another_site_does_not_exist(name, method, role, somebody, data_manager):
+    client, address = somebody(role, "MTP", data_manager, name)
+
+    assert getattr(client, method)(address).status_code == 404
+
+
+@pytest.mark.parametrize(("name", "method"), SHOWN)
+def test_a_page_sends_who_is_not_signed_in_to_the_sign_in_page(name, method, somebody, data_manager):
+    client, address = somebody(Role.DATA_MANAGER, "NIM", data_manager, name)
+    client.logout()
+
+    response = getattr(client, method)(address)
+
+    assert (response.status_code, response["Location"].split("?")[0]) == (302, reverse("sign-in"))
 
 
 ENDS = {"over": {"ends_on": SINCE}, "to come": {"starts_on": "2999-01-01"}, "site gone": None}

@@ -85,3 +85,9 @@ def events(*kinds):
     """Return the record from its beginning: kind and user name, of the kinds that are asked for."""
     found = SignInEvent.objects.order_by("pk").values_list("kind", "person__username")
     return [(kind, name) for kind, name in found if not kinds or kind in kinds]
+
+
+def seen(answer):
+    """Return status and page, without what differs from request to request and what was typed."""
+    lines = answer.content.decode().splitlines()
+    return answer.status_code, [line for line in lines if "csrfmiddlewaretoken" not in line and "id_login" not in line]

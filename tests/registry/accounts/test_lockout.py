@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from registry.accounts.configuration import COOL_OFF, LIMIT_AT_AN_ADDRESS, LIMIT_OF_A_PERSON
-from tests.registry.accounts.conftest import PASSWORD, events, sign_in
+from tests.registry.accounts.conftest import PASSWORD, events, seen, sign_in
 
 
 def guess(times, *, username="coordinator", address="10.0.0.1"):
@@ -83,14 +83,8 @@ def test_a_name_that_nobody_has_is_refused_and_locked_out_in_the_same_words(coor
         for name in ("coordinator", "nobody")
     }
 
-    known, unknown = ([_seen(answer) for answer in answers[name]] for name in answers)
+    known, unknown = ([seen(answer) for answer in answers[name]] for name in answers)
     assert known == unknown
-
-
-def _seen(answer):
-    """Return status and page, without what differs from request to request and what was typed."""
-    lines = answer.content.decode().splitlines()
-    return answer.status_code, [line for line in lines if "csrfmiddlewaretoken" not in line and "id_login" not in line]
 
 
 def test_who_is_not_active_is_refused_in_the_words_of_a_wrong_password(coordinator):
@@ -98,7 +92,7 @@ def test_who_is_not_active_is_refused_in_the_words_of_a_wrong_password(coordinat
     coordinator.is_active = False
     coordinator.save()
 
-    assert _seen(sign_in()) == _seen(wrong)
+    assert seen(sign_in()) == seen(wrong)
 
 
 class CountingHasher(MD5PasswordHasher):

@@ -1,0 +1,64 @@
+"""The pages that a person may go to, in the bar at the top of each. The layers above are named by string only."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext_lazy as _
+
+from registry.rights import Caller, Right
+from registry.signed_in import caller_behind
+
+
+@dataclass(frozen=True)
+class Item:
+    """One link: the name of its address, its words, the rights of which a person needs one, and what stands under it.
+
+    `under` are names of addresses, or beginnings of them that end in `*`, at which the item is the current one.
+    """
+
+    name: str
+    label: Any
+    rights: frozenset[Right] = frozenset()
+    under: tuple[str, ...] = ()
+
+    def is_for(self, by: Caller) -> bool:
+        """Return whether the person may go there."""
+        return not self.rights or any(by.may_anywhere(right) for right in self.rights)
+
+    def holds(self, name: str) -> bool:
+        """Return whether the address with this name is the item's, or stands under it."""
+        return name == self.name or any(
+            name.startswith(part[:-1]) if part.endswith("*") else name == part for part in self.under
+        )
+
+
+WORK: Final = (Item("home", _("Patients"), frozenset({Right.READ}), under=("page-site", "page-patient*")),)
+"""What the day's work is done with."""
+SETTINGS: Final = (
+    Item("account", _("My account"), under=("account_*", "mfa_*")),
+    Item("docs", _("REST API")),
+)
+"""What is looked after now and then."""
+
+
+def navigation(request: HttpRequest) -> dict[str, Any]:
+    """Return, for every template, the links for the person who is signed in; asked for when a template reads them."""
+    return {"navigation": SimpleLazyObject(lambda: _links(request))}
+
+
+def _links(request: HttpRequest) -> dict[str, list[dict[str, Any]]]:
+    by = caller_behind(request)
+    match = request.resolver_match
+    name = match.view_name if match else ""
+    groups = {"work": WORK, "settings": SETTINGS} if by else {}
+    return {
+        group: [
+            {"href": reverse(item.name), "label": item.label, "current": item.holds(name)}
+            for item in items
+            if by and item.is_for(by)
+        ]
+        for group, items in groups.items()
+    }
