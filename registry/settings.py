@@ -67,7 +67,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "registry.languages.Languages",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -215,10 +215,16 @@ CSRF_FAILURE_VIEW = "registry.error_pages.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 OIDC_ISSUER = ENVIRONMENT.oidc_issuer
 
-# Language and time: data are dates, moments are kept in UTC.
+# Language and time: data are dates, moments are kept in UTC. What is kept, logged or exported is in LANGUAGE_CODE.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("fr", "Français")]
 USE_I18N = True
+# Addresses for programs, whose answers are in one language whatever the browser beside them speaks.
+IN_ONE_LANGUAGE = ("/redcap/", "/api/schema/")
+# Numbers and dates look the same in every language, as they are typed and exported: 2.5, 2024-03-12.
+FORMAT_MODULE_PATH = "registry.formats"
+# What `makemessages` takes from declarations: a file that it makes meanwhile, and the function with its texts.
+DECLARED_TEXTS = {"crf/texts_of_the_forms.py": "crf.declared_texts.declared_texts"}
 USE_TZ = True
 TIME_ZONE = "UTC"
 

@@ -254,6 +254,17 @@ def test_each_call_is_refused_to_each_role_whose_rights_do_not_allow_it_and_to_n
         assert {found["code"], *(error["code"] for error in found["errors"])} <= {"refused", "not_allowed"}
 
 
+@pytest.mark.parametrize("name", [name for name, method in CALLS if method == "get"])
+def test_what_is_read_over_the_api_is_the_same_for_a_french_browser(name, somebody, data_manager):
+    client, address = somebody(Role.DATA_MANAGER, None, data_manager, name)
+
+    english, french = client.get(address), client.get(address, headers={"Accept-Language": "fr"})
+
+    assert french.status_code == english.status_code
+    if english.status_code == 200:
+        assert french.getvalue() == english.getvalue()
+
+
 @pytest.mark.parametrize("role", [*Role, None])
 @pytest.mark.parametrize(("name", "method"), OF_A_THING)
 def test_what_is_of_another_site_does_not_exist(name, method, role, somebody, data_manager):
