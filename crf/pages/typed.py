@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from django.http import QueryDict
 from django.utils import formats
 from django.utils.translation import gettext as _
 
@@ -29,6 +30,8 @@ from crf.forms import Form
 from crf.partial_dates import PartialDate, Precision
 from crf.reading import STATUS_BY_NAME, Submission
 
+EXPLAIN = "explain-"
+"""What the names of fields begin with in which a warning is explained."""
 Text = str | list[str]
 """What stands in one field: a text, or the codes that are ticked."""
 
@@ -115,6 +118,24 @@ def asked_on_the_page(form: type[Form], *, new: bool) -> dict[str, Variable]:
         for name, variable in form.variables().items()
         if not isinstance(variable, FileField) and (new or name != "record_id")
     }
+
+
+def typed_from(form: type[Form], sent: QueryDict, *, new: bool) -> Typed:
+    """Return the fields of a form as a browser sent them; a field that was not sent is not there."""
+    typed = Typed(status=sent.get("status", ""))
+    for name, variable in asked_on_the_page(form, new=new).items():
+        if name not in sent:
+            continue
+        # A group of checkboxes sends a blank first, so that none ticked is told from not sent.
+        codes = [code for code in sent.getlist(name) if code]
+        typed.texts[name] = codes if isinstance(variable, CheckboxField) else sent.get(name, "")
+        if reason := sent.get(f"missing-{name}"):
+            typed.missing[name] = reason
+    explained = (name for name in sent if name.startswith(EXPLAIN))
+    typed.explanations = {
+        name.removeprefix(EXPLAIN): text for name in explained if (text := sent.get(name, "").strip())
+    }
+    return typed
 
 
 def typed_of(form: type[Form], values: Mapping[str, Any], missing: Mapping[str, str], *, status: str) -> Typed:

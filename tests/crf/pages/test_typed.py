@@ -104,7 +104,15 @@ def test_a_date_is_understood_in_the_language_of_the_page():
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("2.5", "2.5"), ("2,5", "2.5"), (" 2,5 ", "2.5"), ("5 mg", "5"), ("5MG", "5"), ("1 000", "1000"), ("\u22121", "-1")],
+    [
+        ("2.5", "2.5"),
+        ("2,5", "2.5"),
+        (" 2,5 ", "2.5"),
+        ("5 mg", "5"),
+        ("5MG", "5"),
+        ("1 000", "1000"),
+        ("\u22121", "-1"),
+    ],
 )
 def test_a_number_takes_comma_or_point_and_its_unit(text, number):
     assert plain_number(text, variable=DecimalField("Dose", places=2, max=25, unit="mg")) == number
@@ -120,7 +128,13 @@ def test_a_number_that_can_be_thousands_or_decimals_is_refused():
 
 
 def test_a_form_is_read_as_a_whole_and_what_cannot_be_read_is_told():
-    texts = {"dose_start": "12/03/2024", "dose_end": "soon", "dose_mg": "2,50", "dose_schedule": "daily", "dose_reason": ""}
+    texts = {
+        "dose_start": "12/03/2024",
+        "dose_end": "soon",
+        "dose_mg": "2,50",
+        "dose_schedule": "daily",
+        "dose_reason": "",
+    }
     typed = Typed(texts=texts, missing={"dose_reason": "UNK"}, status="unverified")
 
     reading = read_typed(forms_by_name()["dosing"], typed, today=TODAY, new=True)
