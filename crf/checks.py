@@ -2,7 +2,8 @@
 
 A check is a row beside the form it belongs to: a stable code, the variable at which it is said, words that tell the
 coordinator what to do, and a pure function over plain values. Checks that every form needs are derived here from the
-declarations of its variables. What follows from recorded values by itself (`Derived`) is declared in the same way. No database, no clock: `today` is passed in.
+declarations of its variables. What follows from recorded values by itself (`Derived`) is declared in the same way. No
+database, no clock: `today` is passed in.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

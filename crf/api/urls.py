@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from crf import addresses  # noqa: F401 -- registers the converters
+import crf.addresses  # noqa: F401 -- registers the converters
 from crf.api.attestations import Signatures, Verifications
 from crf.api.bulk import Entries
 from crf.api.deletions import DeletedEntries, Restore

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from crf.forms import Form, MissingReason, Status
+from crf.pages.form_fields import choice_label
 from crf.pages.typed import Reading, Text, Typed, asked_on_the_page, typed_of
 from crf.storage import Entry
 from crf.versions import changes_since
@@ -109,5 +110,6 @@ def _words(form: type[Form], name: str, text: str, missing: str) -> str:
     """Return one side in words: the labels of codes, the reason why there is none, or a dash."""
     if missing:
         return _(str(MissingReason(missing).label)) if missing in MissingReason.values else missing
-    codes = form.variables()[name].codes
-    return ", ".join(_(codes.get(code, code)) for code in text.split("|")) if codes and text else text or "\u2013"
+    variable = form.variables()[name]
+    codes = variable.codes
+    return ", ".join(choice_label(variable, code) for code in text.split("|")) if codes and text else text or "\u2013"

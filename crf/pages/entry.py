@@ -44,6 +44,8 @@ class OfAForm(PageView):
 
     def problem_of(self, error: Exception) -> Problem | None:
         """Return the problem that a refusal of the entry service stands for."""
+        if isinstance(error, drafts.DraftTooLarge):
+            return Problem(413, "too_large", _("More was typed than a form takes. Shorten it."))
         return refusal(error) or super().problem_of(error)
 
     def place(self, *, code: str | None = None, record_id: str | None = None, instance: int = 1) -> Place:
@@ -135,8 +137,7 @@ class EntryPage(OfAForm):
             submission.record_id, submission.site = place.record_id, place.site
             entry = service.create_entry(submission, by=self.by, now=now)
         else:
-            assert place.record_id and place.instance  # noqa: S101 -- what is not new has both
-            at = (self.form, place.record_id, place.instance, submission)
+            at = (self.form, place.record_id or "", place.instance or 1, submission)
             entry = service.change_entry(*at, by=self.by, version=version, reason=reason, now=now)
         explain(entry, typed.explanations, by=self.by, now=now)
         return entry

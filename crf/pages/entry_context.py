@@ -18,13 +18,15 @@ from crf.models.data_query import QueryState
 from crf.models.draft import Draft
 from crf.pages.branching import branching_json
 from crf.pages.conflicts import Conflict
-from crf.pages.form_fields import derived_at, missing_reasons, sections_of, statuses
+from crf.pages.form_fields import choice_label, derived_at, missing_reasons, sections_of, statuses
 from crf.pages.typed import EXPLAIN, Reading, Typed, typed_of
 from crf.reading import Problem
 from crf.storage import Entry, select_entries, table_of
-from crf.warnings import Warned, open_queries_by_variable, queries_of, warned
+from crf.warnings import open_queries_by_variable, queries_of, warned
 from registry.rights import Caller, Right
 
+SHORT = 12
+"""Characters of a cell that stay on one line: a date, a number."""
 
 # Addresses
 
@@ -46,7 +48,7 @@ def address_of(form: type[Form], record_id: str, instance: int) -> str:
 
 
 def address_after(place: Place, saved: Entry) -> str:
-    """Return where "save and next" leads: the next instance, a new one, or from the patient the next form to fill in."""
+    """Return where "save and next" leads: the next instance, a new one, from the patient the next form to fill in."""
     form, record_id = saved.form, saved.record_id
     if not form.repeating:
         return address_of_next_form(form, record_id)
@@ -75,7 +77,9 @@ def tabs(form: type[Form], record_id: str | None) -> list[dict[str, Any]]:
     """Return the forms of a patient to go to, the one that is open marked."""
     if record_id is None:
         return []
-    return [{"title": _(one.title()), "address": _of_form(one, record_id), "is_open": one is form} for one in all_forms()]
+    return [
+        {"title": _(one.title()), "address": _of_form(one, record_id), "is_open": one is form} for one in all_forms()
+    ]
 
 
 def _of_form(form: type[Form], record_id: str) -> str:
@@ -86,8 +90,7 @@ def _of_form(form: type[Form], record_id: str) -> str:
 def _forms_with_entries(record_id: str) -> set[type[Form]]:
     forms = repeating_forms()
     asked = ", ".join(
-        f"EXISTS (SELECT FROM {table_of(form).quoted} WHERE record_id = %s AND deleted_at IS NULL)"  # noqa: S608 -- identifiers of the declaration
-        for form in forms
+        f"EXISTS (SELECT FROM {table_of(form).quoted} WHERE record_id = %s AND deleted_at IS NULL)" for form in forms
     )
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {asked}", [record_id] * len(forms))
@@ -324,9 +327,9 @@ def _row(entry: Entry, names: Sequence[str], *, queries: int) -> dict[str, Any]:
 def _cell(entry: Entry, name: str) -> dict[str, Any]:
     variable, value = entry.form.variables()[name], entry.values[name]
     codes = value if isinstance(value, list) else [variable.to_text(value)]
-    text = ", ".join(_(variable.codes.get(code, code)) for code in codes if code)
+    text = ", ".join(choice_label(variable, code) for code in codes if code)
     reason = dict(missing_reasons()).get(entry.missing.get(name, ""), "")
-    return {"text": text, "missing": reason, "number": bool(variable.unit)}
+    return {"text": text, "missing": reason, "in_one_line": not variable.codes and len(text) <= SHORT}
 
 
 def _queries(form: type[Form], record_id: str, *, by: Caller) -> Mapping[int, int]:

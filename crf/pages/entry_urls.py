@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.urls import URLPattern, path
 
-from crf import addresses  # noqa: F401 -- registers the converters
+import crf.addresses  # noqa: F401 -- registers the converters
 from crf.forms import Form, patient_form, repeating_forms
 from crf.pages.entry import (
     DiscardDraft,
@@ -19,7 +19,9 @@ from crf.pages.entry import (
 
 def _of_patient() -> Iterator[URLPattern]:
     form = patient_form()
-    yield from _of_new(form, "sites/<site_code:code>/patients/new/", name="patient-new", page="page-patient-new")
+    yield from _of_new(
+        form, "sites/<site_code:code>/patients/new/", name=f"new-{form.form_name()}", page="page-patient-new"
+    )
     yield from _of_saved(form, f"patients/<record_id:record_id>/{form.form_name()}/")
 
 

@@ -1,6 +1,6 @@
-"""What a template needs to show the fields of a form: made from the declaration of each variable, and of no form by name."""
+"""What a template needs to show the fields of a form, made from the declaration of each variable."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -23,6 +23,7 @@ WIDGETS: Mapping[str, str] = {
     "file": "file",
 }
 """Kinds of fields on a page by type of the dictionary; what is not here is a line of text."""
+MAX_DIGIT = 9
 LONG_LIST = 8
 """Choices from which a list can be searched."""
 
@@ -45,7 +46,6 @@ class Field:
     label: str
     unit: str
     note: str
-    section: str
     required: bool
     widget: str
     kind: str
@@ -113,15 +113,15 @@ def sections_of(
         one.derived = derived_at(judged, one.name)
         empty = not one.text and not one.answered and not one.missing
         one.not_asked = one.name in judged.hidden and empty and not one.error
-    return [Section(title, list(group)) for title, group in groupby(_with_sections(fields), lambda one: one.section)]
+    return [Section(_(title) if title else "", list(group)) for title, group in groupby(fields, _section_in(form))]
 
 
-def _with_sections(fields: Sequence[Field]) -> Iterator[Field]:
-    """Yield the fields, each with the section that it stands in: a heading holds until the next."""
-    section = ""
-    for one in fields:
-        section = one.section = one.section or section
-        yield one
+def _section_in(form: type[Form]) -> Callable[[Field], str]:
+    """Return what gives the section that a field stands in: a heading holds until the next one."""
+    sections, section = {}, ""
+    for name, variable in form.variables().items():
+        section = sections[name] = variable.section or section
+    return lambda one: sections[one.name]
 
 
 def derived_at(judged: Judged, name: str) -> list[tuple[str, str]]:
@@ -139,8 +139,8 @@ def _field(form: type[Form], name: str, typed: Typed) -> Field:
     missing = typed.missing.get(name, "")
     chosen = set(text) if isinstance(text, list) else {text}
     choices = [
-        Choice(code, _(label), _key(variable, number, code, label), code in chosen)
-        for number, (code, label) in enumerate(variable.codes.items(), start=1)
+        Choice(code, choice_label(variable, code), _key(variable, number, code), code in chosen)
+        for number, code in enumerate(variable.codes, start=1)
     ]
     if widget == "select" and isinstance(text, str) and text and text not in variable.codes:
         choices.append(Choice(text, text, "", chosen=True))  # it stays in the field until it is mended
@@ -149,7 +149,6 @@ def _field(form: type[Form], name: str, typed: Typed) -> Field:
         label=_(variable.label),
         unit=_(variable.unit) if variable.unit else "",
         note=_(variable.note) if variable.note else "",
-        section=_(variable.section) if variable.section else "",
         required=variable.required,
         widget=widget,
         kind=_kind(variable),
@@ -169,12 +168,22 @@ def _kind(variable: Variable) -> str:
     return "date" if variable.validation in ("date_ymd", "partial_date") else "text"
 
 
-def _key(variable: Variable, number: int, code: str, label: str) -> str:
+def choice_label(variable: Variable, code: str) -> str:
+    """Return the label of a code, with the code before it where it is a grade that people know by its number."""
+    label = _(variable.codes[code]) if code in variable.codes else code
+    return f"{code} {label}" if _is_graded(variable) and code in variable.codes else label
+
+
+def _is_graded(variable: Variable) -> bool:
+    digits = all(len(code) == 1 and code.isdecimal() for code in variable.codes)
+    return digits and variable.field_type != "yesno"
+
+
+def _key(variable: Variable, number: int, code: str) -> str:
     """Return the key that selects a choice: y or n, the digit that is its code, else its place."""
     if variable.field_type == "yesno":
-        return _(label)[:1].lower()
-    codes_are_digits = all(len(one) == 1 and one.isdecimal() for one in variable.codes)
-    return code if codes_are_digits else str(number) if number <= 9 else ""
+        return choice_label(variable, code)[:1].lower()
+    return code if _is_graded(variable) else str(number) if number <= MAX_DIGIT else ""
 
 
 def _shown(choices: Sequence[Choice], text: Any, missing: str) -> str:

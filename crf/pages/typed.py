@@ -124,7 +124,8 @@ def typed_from(form: type[Form], sent: QueryDict, *, new: bool) -> Typed:
     """Return the fields of a form as a browser sent them; a field that was not sent is not there."""
     typed = Typed(status=sent.get("status", ""))
     for name, variable in asked_on_the_page(form, new=new).items():
-        if name not in sent:
+        # Radios without an answer are not sent, but the reason beside them is.
+        if name not in sent and f"missing-{name}" not in sent:
             continue
         # A group of checkboxes sends a blank first, so that none ticked is told from not sent.
         codes = [code for code in sent.getlist(name) if code]
@@ -246,7 +247,7 @@ def read_date(line: str, *, label: str, today: date) -> ReadDate:
         return _date_of(PART.findall(text), today=today)
     except ValueError:
         message = _(
-            "%(label)s: %(text)s is not a date of the calendar. Write for example 12/03/2024, 12 Mar 2024 or 2024-03-12."
+            "%(label)s: %(text)s is not a date of the calendar. Write it as 12/03/2024, 12 Mar 2024 or 2024-03-12."
         )
         raise Unreadable("not_a_date", message % {"label": label, "text": line.strip()[:40]}) from None
 
