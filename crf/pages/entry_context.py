@@ -1,5 +1,6 @@
 """What the templates of entry pages are given, and where one goes from them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -152,7 +153,7 @@ def of_entry(
         "why_is_shown": asks_why or judged.reason_needed or (not place.is_new and saved.status == Status.COMPLETE),
         "draft": draft,
         "is_stale": version is not None and not place.is_new and version != saved.version,
-        "branching": branching_json(form),
+        "branching": json.dumps(branching_json(form)),
         "patient_address": address_of_patient(place.record_id) if place.record_id else "",
         **_live_addresses(place),
         **(_table(place, by=by) if place.is_new and place.record_id else {}),

@@ -11,7 +11,7 @@ class EntryForm {
     this.form = form;
     this.touched = new Set();
     this.spelled = {}; // what the server read a text as, as long as the text stays the same
-    this.logic = JSON.parse(document.getElementById("branching").textContent);
+    this.logic = JSON.parse(form.dataset.branching);
     this.rows = new Map([...form.querySelectorAll("[data-field]")].map((row) => [row.dataset.field, row]));
     for (const select of form.querySelectorAll("select[data-searchable]")) searchable(select, plain);
     for (const group of form.querySelectorAll(".choices")) this.prepareChoices(group);
