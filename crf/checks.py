@@ -119,7 +119,8 @@ def reads_of(form: type[Form]) -> Mapping[str, tuple[str, ...]]:
     """Return the variables of other rows of a patient that checks and derived values of `form` read, by form name."""
     birth = {patient_form().form_name(): ("birth_date",)} if _dates(form) else {}
     read: dict[str, dict[str, None]] = {}
-    for source in [birth, *(rule.reads for rule in (*form.hard_checks, *form.soft_checks, *form.derived))]:
+    rules: list[Check | Derived] = [*form.hard_checks, *form.soft_checks, *form.derived]
+    for source in [birth, *(rule.reads for rule in rules)]:
         for name, variables in source.items():
             read.setdefault(name, {}).update(dict.fromkeys(variables))
     order = [other.form_name() for other in all_forms()]

@@ -58,6 +58,8 @@ def forget_draft(place: Place, *, by: Caller) -> None:
 
 def drafts_of(by: Caller) -> QuerySet[Draft]:
     """Return the drafts of a person at sites where they may enter data, the latest first."""
+    if by.person_id is None:
+        return Draft.objects.none()
     return Draft.objects.filter(person_id=by.person_id, site_id__in=by.sites_with(Right.ENTER)).order_by("-updated_at")
 
 
@@ -67,5 +69,7 @@ def forget_old_drafts(*, now: datetime) -> None:
 
 
 def _at(place: Place, *, by: Caller) -> QuerySet[Draft]:
-    found = drafts_of(by).filter(form=place.form.form_name(), patient_id=place.record_id, instance=place.instance)
-    return found if place.record_id else found.filter(site_id=place.site)
+    found = drafts_of(by).filter(form=place.form.form_name(), instance=place.instance)
+    if place.record_id is None:
+        return found.filter(patient__isnull=True, site_id=place.site)
+    return found.filter(patient_id=place.record_id)

@@ -36,7 +36,7 @@ class Warned:
 
 
 def queries_of(entry: Entry, *, by: Caller) -> list[DataQuery]:
-    """Return the queries of an entry that are not closed, and those of checks; each with its `answer`."""
+    """Return the queries of an entry, first to last, each with its last `answer`."""
     answers = DataQueryStep.objects.filter(query=OuterRef("pk"), kind=StepKind.ANSWERED).order_by("-id")
     return list(
         data_queries.visible_queries(by)
@@ -59,12 +59,12 @@ def _warned(finding: Finding, query: DataQuery | None) -> Warned:
     return Warned(finding.field, finding.code, finding.message, query.pk, query.state, explanation)
 
 
-def open_queries_by_variable(queries: Sequence[DataQuery]) -> Mapping[str, int]:
-    """Return how many queries of each variable wait for an answer or for being closed."""
-    found: dict[str, int] = {}
+def queries_by_variable(queries: Sequence[DataQuery]) -> Mapping[str, Mapping[str, int]]:
+    """Return how many queries of each variable are in each state, by the name of the state."""
+    found: dict[str, dict[str, int]] = {}
     for query in queries:
-        if query.state != QueryState.CLOSED:
-            found[query.variable] = found.get(query.variable, 0) + 1
+        states = found.setdefault(query.variable, {})
+        states[query.state] = states.get(query.state, 0) + 1
     return found
 
 

@@ -15,6 +15,7 @@ from crf.versions import changes_since
 
 KEEP = "keep-"
 """What the names of fields begin with in which one of two values is chosen."""
+NOTHING = "\u2013"
 THEIRS, MINE = "theirs", "mine"
 
 
@@ -75,15 +76,16 @@ def conflict_between(current: Entry, typed: Typed, reading: Reading, *, version:
         saved = (_plain(theirs.texts[name]), theirs.missing.get(name, ""))
         before = (since.texts.get(name, ""), since.missing.get(name, "")) if since.texts else None
         if mine != saved:
-            words = [_words(current.form, name, *side) for side in (saved, mine)]
+            shown, yours = (_words(current.form, name, *side) for side in (saved, mine))
             chosen = _changed_by_one(before, theirs=saved, mine=mine)
-            fields.append(Differing(name, _(variable.label), *words, chosen, *since.changed.get(name, ("", None))))
+            who, at = since.changed.get(name, ("", None))
+            fields.append(Differing(name, _(variable.label), shown, yours, chosen, who, at))
     if typed.status not in ("", theirs.status):
-        words = [_(theirs.status).capitalize(), _(typed.status).capitalize()]
+        shown, yours = _(theirs.status).capitalize(), _(typed.status).capitalize()
         before_status = None if since.status is None else str(Status(since.status).label)
         chosen = _changed_by_one(before_status, theirs=theirs.status, mine=typed.status)
-        label = _("Status of the form")
-        fields.append(Differing("status", label, *words, chosen, *since.changed.get("status", ("", None))))
+        who, at = since.changed.get("status", ("", None))
+        fields.append(Differing("status", _("Status of the form"), shown, yours, chosen, who, at))
     return Conflict(current.form, current.version, fields)
 
 
@@ -112,4 +114,6 @@ def _words(form: type[Form], name: str, text: str, missing: str) -> str:
         return _(str(MissingReason(missing).label)) if missing in MissingReason.values else missing
     variable = form.variables()[name]
     codes = variable.codes
-    return ", ".join(choice_label(variable, code) for code in text.split("|")) if codes and text else text or "\u2013"
+    if not codes:
+        return f"{text} {_(variable.unit)}" if text and variable.unit else text or NOTHING
+    return ", ".join(choice_label(variable, code) for code in text.split("|")) if text else NOTHING

@@ -227,8 +227,8 @@ class LiveEntry(OfAForm):
         if context.is_as_saved(place, saved, typed):
             drafts.forget_draft(place, by=self.by)
             return None
-        at = {"site": saved.site, "version": None if place.is_new else version}
-        drafts.keep_draft(place, typed.as_json(), **at, by=self.by, now=now)
+        began_from = None if place.is_new else version
+        drafts.keep_draft(place, typed.as_json(), site=saved.site, version=began_from, by=self.by, now=now)
         return now.isoformat()
 
 

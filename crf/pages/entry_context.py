@@ -23,7 +23,7 @@ from crf.pages.form_fields import choice_label, derived_at, missing_reasons, sec
 from crf.pages.typed import EXPLAIN, Reading, Typed, typed_of
 from crf.reading import Problem
 from crf.storage import Entry, select_entries, table_of
-from crf.warnings import open_queries_by_variable, queries_of, warned
+from crf.warnings import queries_by_variable, queries_of, warned
 from registry.rights import Caller, Right
 
 SHORT = 12
@@ -99,7 +99,8 @@ def _forms_with_entries(record_id: str) -> set[type[Form]]:
 
 
 def _next_instance(form: type[Form], record_id: str, *, after: int) -> int | None:
-    entries = form.objects.filter(patient_id=record_id, deleted_at__isnull=True, instance__gt=after)
+    later: dict[str, Any] = {"patient_id": record_id, "deleted_at__isnull": True, "instance__gt": after}
+    entries = form.objects.filter(**later)
     number: int | None = entries.order_by("instance").values_list("instance", flat=True).first()
     return number
 
@@ -134,7 +135,7 @@ def of_entry(
         errors=errors,
         warnings=warnings,
         explanations=typed.explanations,
-        queries=open_queries_by_variable(queries),
+        marks=queries_by_variable(queries),
         names=_names(place, may_enter=may_enter),
     )
     labels = {one.name: one for section in sections for one in section.fields}

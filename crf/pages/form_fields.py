@@ -64,7 +64,8 @@ class Field:
     only_if: str = ""
     not_asked: bool = False
     """Whether the branching logic hides it, and there is nothing in it."""
-    queries: int = 0
+    marks: Mapping[str, int] = field(default_factory=dict)
+    """Its queries by state, `open` and `answered`."""
 
     @property
     def id(self) -> str:
@@ -100,7 +101,7 @@ def sections_of(
     errors: Mapping[str, str],
     warnings: Sequence[Warned],
     explanations: Mapping[str, str],
-    queries: Mapping[str, int],
+    marks: Mapping[str, Mapping[str, int]],
     names: Iterable[str],
 ) -> list[Section]:
     """Return the fields `names` of a form in sections, with what stands in them and what is to be said of it."""
@@ -108,7 +109,7 @@ def sections_of(
     for one in fields:
         one.error = errors.get(one.name, "")
         one.warnings = [(told, explanations.get(told.key, "")) for told in warnings if told.field == one.name]
-        one.queries = queries.get(one.name, 0)
+        one.marks = marks.get(one.name, {})
         one.understood = reading.understood.get(one.name, "") if reading else ""
         one.derived = derived_at(judged, one.name)
         empty = not one.text and not one.answered and not one.missing
@@ -149,7 +150,7 @@ def _field(form: type[Form], name: str, typed: Typed) -> Field:
         label=_(variable.label),
         unit=_(variable.unit) if variable.unit else "",
         note=_(variable.note) if variable.note else "",
-        required=variable.required,
+        required=variable.required and name != "record_id",  # the registry gives one
         widget=widget,
         kind=_kind(variable),
         text=text if isinstance(text, str) else "",

@@ -179,7 +179,7 @@ def test_the_second_of_two_people_sees_both_values_and_chooses(at, typist):
     dose = tab.get_by_role("row").filter(has_text="Lenalidomide dose")
     expect(dose).to_contain_text("typist")
     expect(tab.get_by_role("row").filter(has_text="Schedule").get_by_label("21 days of 28")).to_be_checked()
-    dose.get_by_label("7.5").check()
+    dose.get_by_label("7.5 mg").check()
     tab.get_by_role("button", name="Save what is chosen").click()
 
     expect(tab.locator("#f-dose_mg")).to_have_value("7.5")

@@ -239,7 +239,7 @@ function start() {
 function showLocally(time) {
   const moment = new Date(time.dateTime);
   const today = moment.toDateString() === new Date().toDateString();
-  const hour = moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const hour = moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   time.textContent = today ? hour : `${moment.toLocaleDateString("sv")} ${hour}`;
 }
 
