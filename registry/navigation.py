@@ -35,7 +35,7 @@ class Item:
         )
 
 
-WORK: Final = (Item("home", _("Patients"), frozenset({Right.READ}), under=("page-site", "page-patient*")),)
+WORK: Final = (Item("home", _("Patients"), frozenset({Right.READ}), under=("page-site", "page-patient*", "page-entr*")),)
 """What the day's work is done with."""
 SETTINGS: Final = (
     Item("account", _("My account"), under=("account_*", "mfa_*")),
