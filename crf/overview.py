@@ -162,7 +162,9 @@ def grid_of_site(site: str, asked: Asked) -> Grid:
             state = CellState.NONE if lowest is None else OF_STATUS[Status(lowest)]
             rows.setdefault(record_id, {})[form] = Cell(state, number, locked, verified, signed, queries)
     order = [form.form_name() for form in all_forms()]
-    return Grid(asked, matched, [GridRow(record_id, {name: cells[name] for name in order}) for record_id, cells in rows.items()])
+    return Grid(
+        asked, matched, [GridRow(record_id, {name: cells[name] for name in order}) for record_id, cells in rows.items()]
+    )
 
 
 _OPEN: Final = f"state <> '{QueryState.CLOSED.value}'"
@@ -232,7 +234,9 @@ class _Question:
             return f"ORDER BY COALESCE(of_every_query.number, 0) {direction}, enrolled.number"
         form = f"of_{self.asked.sort}"
         # No instance at all is furthest behind.
-        return f"ORDER BY COALESCE({form}.lowest, -1) {direction}, COALESCE({form}.number, 0) {direction}, enrolled.number"
+        return (
+            f"ORDER BY COALESCE({form}.lowest, -1) {direction}, COALESCE({form}.number, 0) {direction}, enrolled.number"
+        )
 
     def _filter(self) -> str:
         """Return the SQL condition of the state that is asked for, "" for none."""
@@ -259,8 +263,9 @@ class _Question:
         self.parameters.append(self.site)
         if name == "every_query":
             return f"SELECT record_id, count(*) AS number FROM crf_dataquery WHERE site_id = %s AND {_OPEN} GROUP BY 1"  # noqa: S608 -- constants
-        if name.endswith("_marks") and self.asked.state in _MARKS:
-            table, condition, counted = _MARKS[self.asked.state]
+        state = self.asked.state
+        if name.endswith("_marks") and state is not None:
+            table, condition, counted = _MARKS[state]
             self.parameters.append(name.removesuffix("_marks"))
             return (
                 f"SELECT record_id, {counted} AS number FROM {table}"  # noqa: S608 -- constants

@@ -24,7 +24,9 @@ MOST_TICKS: Final = 9
 STEPS_IN_MONTHS: Final = (1, 2, 3, 6, 12, 24, 36, 60, 120, 240)
 STEPS_IN_YEARS: Final = (1, 2, 5, 10, 20)
 NARROW: Final = 4.5
-"""Width in % below which a block has no room for its label."""
+"""Room in % that a label needs."""
+THIN: Final = 0.4
+"""Width in % of what lasted no longer than a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class Span:
     href: str = ""
     start: PartialDate | None
     end: PartialDate | None
+    days: str = ""
+    """Begin and end as they are written, for what lies beyond the plot."""
     goes_on: bool = False
     """Whether it has no end because it goes on, not because nobody knows it."""
     mark: str = ""
@@ -101,9 +105,9 @@ class Bar:
     open_right: bool = False
     kind: str = ""
     fits: bool = True
-    """Whether there is room for the label on it."""
+    """Whether there is room for its label."""
     drawn: bool = True
-    """Whether any day is known."""
+    """Whether any day of it is in the plot."""
 
     @property
     def middle(self) -> int:
@@ -248,7 +252,9 @@ def _draw_before(drawing: Drawing, course: Course, scale: Scale, y: int) -> int:
 
 def _draw_events(drawing: Drawing, course: Course, scale: Scale, y: int) -> int:
     for span in sorted(course.events, key=_by_start):
-        drawing.events.append(_bar(span, scale, y, kind=f"grade-{span.mark or 'none'}{' serious' if span.serious else ''}"))
+        drawing.events.append(
+            _bar(span, scale, y, kind=f"grade-{span.mark or 'none'}{' serious' if span.serious else ''}")
+        )
         y += ROW
     return y
 
@@ -261,34 +267,36 @@ def _bar(span: Span, scale: Scale, y: int, *, kind: str) -> Bar:
     """Return the bar of a span: as long as it may have been, and surely as long as it was."""
     start, end = span.start, span.end
     begins = start.earliest if start else scale.first
-    ends = end.latest if end else scale.last
-    x, right = scale.x(begins), scale.x(max(begins, ends))
-    sure_from = scale.x(start.latest) if start else right
-    sure_to = scale.x(end.earliest) if end else right if span.goes_on else sure_from
+    ends = max(end.latest if end else scale.last, begins)
+    x, right = scale.x(begins), scale.x(ends)
+    sure_from = start.latest if start else begins
+    sure_to = end.earliest if end else ends if span.goes_on else sure_from
+    sure_x, sure_right = scale.x(sure_from), scale.x(sure_to)
     return Bar(
         row=span,
         x=x,
-        width=round(max(right - x, 0.4), 2),
+        width=round(max(right - x, THIN), 2),
         y=y + (ROW - BAR) // 2,
         height=BAR,
-        sure_x=min(sure_from, sure_to) if start else x,
-        sure_width=round(max(sure_to - sure_from, 0.4), 2) if start else 0,
+        sure_x=sure_x,
+        sure_width=round(max(sure_right - sure_x, THIN), 2) if sure_from <= sure_to else 0.0,
         open_left=start is None or start.earliest < scale.first,
         open_right=end is None or end.latest > scale.last,
         kind=kind,
-        drawn=start is not None or end is not None,
+        drawn=(start is not None or end is not None) and ends >= scale.first,
     )
 
 
 def _draw_doses(drawing: Drawing, course: Course, scale: Scale, y: int) -> int:
     highest = max([dose.dose_mg for dose in course.doses if dose.dose_mg] or [Decimal(1)])
-    floor = y + DOSES
-    for dose in course.doses:
-        if dose.dose_start is None:
-            continue
-        x, right = scale.x(dose.dose_start), scale.x(_day_after(dose.dose_end, scale))
-        width = round(max(right - x, 0.3), 2)
-        height = round(TALLEST_DOSE * float((dose.dose_mg or 0) / highest)) if dose.dose_mg else 3
+    floor, written_to = y + DOSES, 0.0
+    dated = [(dose.dose_start, dose) for dose in course.doses if dose.dose_start is not None]
+    for start, dose in sorted(dated, key=lambda pair: pair[0]):
+        x = scale.x(start)
+        width = round(max(scale.x(_day_after(dose.dose_end, scale)) - x, THIN), 2)
+        height = round(TALLEST_DOSE * float(dose.dose_mg / highest)) if dose.dose_mg else 3
+        fits = x + width / 2 - NARROW / 2 >= written_to
+        written_to = x + width / 2 + NARROW / 2 if fits else written_to
         drawing.doses.append(
             Bar(
                 row=dose,
@@ -300,7 +308,7 @@ def _draw_doses(drawing: Drawing, course: Course, scale: Scale, y: int) -> int:
                 sure_width=width,
                 open_right=dose.dose_end is None,
                 kind="dose" if dose.dose_mg else "no-dose",
-                fits=width >= NARROW,
+                fits=fits,
             )
         )
     return floor + ROW // 2
@@ -348,9 +356,9 @@ def _dates(scale: Scale) -> Iterator[Tick]:
     """Yield the first days of years, or of quarters when less than three years are drawn."""
     years = scale.last.year - scale.first.year + 1
     step = next((step for step in STEPS_IN_YEARS if years / step <= MOST_TICKS), STEPS_IN_YEARS[-1])
-    quarters: Iterable[int] = (1, 4, 7, 10) if years <= 2 else (1,)  # noqa: PLR2004 -- see above
+    quarters: Iterable[int] = (1, 4, 7, 10) if years <= 2 else (1,)
     for year in range(scale.first.year, scale.last.year + 1):
         for month in quarters:
             day = date(year, month, 1)
             if scale.first <= day <= scale.last and year % step == 0:
-                yield Tick(scale.x(day), day.isoformat()[:7] if years <= 2 else str(year))  # noqa: PLR2004 -- see above
+                yield Tick(scale.x(day), day.isoformat()[:7] if years <= 2 else str(year))

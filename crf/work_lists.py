@@ -15,7 +15,7 @@ from crf.models.data_query import DataQuery, QueryState
 from registry.history import history_models, tracked_by
 from registry.rights import Caller, Right
 
-SHOWN: Final = 8
+SHOWN: Final = 6
 """Rows of a list on a page."""
 LOOKED_AT: Final = 300
 LOOKED_BACK: Final = timedelta(days=90)
@@ -67,14 +67,19 @@ def unfinished(*, sites: Sequence[str]) -> list[Incomplete]:
             f" ORDER BY cardinality(blank) DESC, place, record_id, instance LIMIT {SHOWN}",
             [list(sites)] * len(parts),
         )
-        return [Incomplete(form, record_id, instance, Status(status), blank) for form, record_id, instance, status, blank in cursor.fetchall()]
+        return [
+            Incomplete(form, record_id, instance, Status(status), blank)
+            for form, record_id, instance, status, blank in cursor.fetchall()
+        ]
 
 
 @cache
 def _unfinished(form: type[Form], place: int) -> str:
     quote = connection.ops.quote_name
     required = [name for name, variable in form.variables().items() if variable.required and not variable.show_if]
-    each = ", ".join(f"CASE WHEN {quote(name)} IS NULL AND NOT missing ? '{name}' THEN '{name}' END" for name in required)
+    each = ", ".join(
+        f"CASE WHEN {quote(name)} IS NULL AND NOT missing ? '{name}' THEN '{name}' END" for name in required
+    )
     blank = f"array_remove(ARRAY[{each}]::text[], NULL)"
     return (
         f"(SELECT '{form.form_name()}' AS form, {place} AS place, record_id, instance, status, {blank} AS blank"  # noqa: S608 -- identifiers of the declaration
@@ -95,16 +100,22 @@ def recent_work(by: Caller, *, sites: Sequence[str], now: datetime) -> list[Save
             f" ORDER BY at DESC LIMIT {SHOWN}",
             [list(sites), now - LOOKED_BACK, str(by.person_id)] * len(parts),
         )
-        return [Saved(at, form, record_id, instance, Status(status)) for at, form, record_id, instance, status in cursor.fetchall()]
+        return [
+            Saved(at, form, record_id, instance, Status(status))
+            for at, form, record_id, instance, status in cursor.fetchall()
+        ]
 
 
 @cache
 def _recent(form: type[Form]) -> str:
     """Return the SQL of a form's entries that a person (the last parameter) changed last, as they are now."""
     (history,) = [model for model in history_models() if tracked_by(model) is form]
+    table = connection.ops.quote_name(history._meta.db_table)
     latest = (
-        f"SELECT record_id, instance, pgh_created_at, pgh_context FROM {connection.ops.quote_name(history._meta.db_table)}"  # noqa: S608 -- identifiers of the declaration
-        f" WHERE site_id = ANY(%s) AND pgh_created_at > %s ORDER BY pgh_created_at DESC LIMIT {LOOKED_AT}"
+        f"SELECT record_id, instance, pgh_created_at, pgh_context FROM {table}"  # noqa: S608 -- identifiers of the declaration
+        # A lock marks rows too, but leaves the time at which they were saved.
+        " WHERE site_id = ANY(%s) AND pgh_created_at > %s AND pgh_created_at < updated_at + interval '10 minutes'"
+        f" ORDER BY pgh_created_at DESC LIMIT {LOOKED_AT}"
     )
     mine = (
         f"SELECT record_id, instance, max(pgh_created_at) AS at FROM ({latest}) latest"  # noqa: S608 -- see above

@@ -75,7 +75,9 @@ def _text(entry: Entry, name: str) -> str:
 def _said(entry: Entry, names: Sequence[str]) -> str:
     """Return the label and value of each variable that has one."""
     values = ((name, entry.values[name]) for name in names)
-    return "; ".join(f"{_(_variable(entry, name).label)}: {_text(entry, name)}" for name, value in values if value is not None)
+    return "; ".join(
+        f"{_(_variable(entry, name).label)}: {_text(entry, name)}" for name, value in values if value is not None
+    )
 
 
 def _treatment_words(entry: Entry) -> str:
@@ -111,9 +113,13 @@ def _href(entry: Entry) -> str:
 
 def _with_dates(entry: Entry, words: str) -> str:
     """Return the words of an entry with its days before them."""
+    return f"{_days(entry)}: {words}"
+
+
+def _days(entry: Entry) -> str:
+    """Return the begin and end of an entry as they are written; three dots stand for what is not recorded."""
     start, end, _words = IN_TABLE[entry.form.form_name()]
-    days = [_text(entry, name) for name in (start, end) if name]
-    return f"{' – '.join(day or '…' for day in days)}: {words}"
+    return " – ".join(_text(entry, name) or "…" for name in (start, end) if name)
 
 
 def _treatment(entry: Entry) -> Span:
@@ -124,6 +130,7 @@ def _treatment(entry: Entry) -> Span:
         label=label,
         href=_href(entry),
         words=_with_dates(entry, _treatment_words(entry)),
+        days=_days(entry),
         start=values["prior_start"],
         end=values["prior_end"],
         goes_on=values["prior_stop_reason"] == "ongoing",
@@ -171,6 +178,7 @@ def _event(entry: Entry) -> Span:
         label=values["ae_term"] or _(forms_by_name()["adverse_event"].title()),
         href=_href(entry),
         words=_with_dates(entry, _event_words(entry)),
+        days=_days(entry),
         start=values["ae_start"],
         end=values["ae_end"],
         goes_on=values["ae_outcome"] in ("not_recovered", "recovering"),

@@ -10,7 +10,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from crf import deletions, entry, storage
-from crf.forms import Form, patient_form
+from crf.forms import Form
+from crf.models.patient import Patient
 from crf.pages import addresses
 from crf.pages.chart_page import ChartPage, see_other
 from crf.pages.sites import shown_deletions
@@ -19,6 +20,8 @@ from crf.storage import Entry
 from registry.page_views import REASON
 from registry.rights import Right, there
 
+MAX_DIGITS = 9
+"""Of a version."""
 REFUSALS = (Locked, NotDeleted, PatientDeleted, ReasonNeeded, Refused, Stale)
 
 
@@ -36,7 +39,7 @@ class Deletion(ChartPage):
     def version(self, request: HttpRequest) -> int:
         """Return the version that the page was made from, 0 for what is none."""
         text = request.POST.get("version", "")
-        return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0  # noqa: PLR2004 -- column
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else 0
 
     def reason(self, request: HttpRequest) -> str | None:
         """Return the reason that was given; `PageView` has looked at its characters."""
@@ -47,7 +50,7 @@ class Deletion(ChartPage):
 
         Raises NotFound, PermissionDenied.
         """
-        readable = patient_form().objects.filter(record_id=record_id, site_id__in=self.by.sites_with(Right.READ))
+        readable = Patient.objects.filter(record_id=record_id, site_id__in=self.by.sites_with(Right.READ))
         site: str | None = readable.values_list("site_id", flat=True).first()
         if site is None:
             raise NotFound
@@ -83,17 +86,17 @@ class Delete(Deletion):
     def post(self, request: HttpRequest, record_id: str, instance: int = 1) -> HttpResponse:
         """Delete, and go to where the rest is."""
         site = self.site_of(record_id)
-        doing = {"by": self.by, "version": self.version(request), "reason": self.reason(request)}
+        version, reason = self.version(request), self.reason(request)
         try:
-            entry.delete_entry(self.form, record_id, instance, **doing)
+            entry.delete_entry(self.form, record_id, instance, by=self.by, version=version, reason=reason)
         except REFUSALS as refusal:
             return self._page(request, self._entry(record_id, instance), **self.said_of(refusal))
         messages.success(request, _("Deleted. It can be brought back from the list of what was deleted."))
         return see_other(addresses.of_patient(record_id) if self.form.repeating else reverse("page-site", args=[site]))
 
     def _entry(self, record_id: str, instance: int) -> Entry:
-        which = {"where": "record_id = %s AND instance = %s", "parameters": [record_id, instance]}
-        found = storage.select_entries(self.form, **which)
+        where = "record_id = %s AND instance = %s"
+        found = storage.select_entries(self.form, where=where, parameters=[record_id, instance])
         if not found:
             raise NotFound
         return found[0]
@@ -123,9 +126,9 @@ class Restore(Deletion):
     def post(self, request: HttpRequest, record_id: str, instance: int = 1) -> HttpResponse:
         """Bring it back, and go to the patient."""
         self.site_of(record_id)
-        doing = {"by": self.by, "version": self.version(request), "reason": self.reason(request)}
+        version, reason = self.version(request), self.reason(request)
         try:
-            deletions.restore_entry(self.form, record_id, instance, **doing)
+            deletions.restore_entry(self.form, record_id, instance, by=self.by, version=version, reason=reason)
         except REFUSALS as refusal:
             return self._page(request, record_id, instance, **self.said_of(refusal))
         messages.success(request, _("It is back."))

@@ -21,4 +21,4 @@ def patient_named(text: str, *, sites: Collection[str]) -> str | None:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 7  # noqa: PLR2004 -- digits of a record id
+    return text.isascii() and text.isdigit() and len(text) <= 7

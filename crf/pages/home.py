@@ -36,7 +36,9 @@ class Home(ChartPage):
         error = _("There is no patient %(text)s among those you may see. Write the whole record id.") % {"text": text}
         return self._page(request, search=text, search_error=error, status=422)
 
-    def _page(self, request: HttpRequest, *, search: str = "", search_error: str = "", status: int = 200) -> HttpResponse:
+    def _page(
+        self, request: HttpRequest, *, search: str = "", search_error: str = "", status: int = 200
+    ) -> HttpResponse:
         codes = sorted(self.by.sites_with(Right.READ))
         totals = totals_of_sites(codes)
         shown = {

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from crf.deletions import deleted_entries
 from crf.disclosures import note_reading
-from crf.fields import FileField
+from crf.fields import DateField, FileField, NumberField, PartialDateField
 from crf.forms import Form, all_forms, patient_form
 from crf.pages import addresses
 from crf.pages.chart_page import ChartPage, worded
@@ -76,7 +76,7 @@ def _form(form: type[Form], known: PatientOverview, *, enters: bool) -> dict[str
         "name": name,
         "title": _(form.title()),
         "repeating": form.repeating,
-        "columns": [_(form.variables()[column].label) for column in columns],
+        "columns": [{"label": _(form.variables()[name].label), "kind": _kind(form, name)} for name in columns],
         "entries": [_entry(entry, columns, enters=enters) for entry in known.entries[name]],
         "href": addresses.of_form(record_id, name),
         "new": addresses.of_new_entry(record_id, name) if form.repeating and enters else "",
@@ -101,7 +101,10 @@ def _entry(known: EntryOverview, columns: list[str], *, enters: bool) -> dict[st
         "instance": entry.instance,
         "href": addresses.of_entry(entry.record_id, name, entry.instance),
         "values": [
-            {"text": worded(variables[column], entry.values[column], missing=entry.missing.get(column)), "missing": column in entry.missing}
+            {
+                "text": worded(variables[column], entry.values[column], missing=entry.missing.get(column)),
+                "kind": "muted" if column in entry.missing else _kind(entry.form, column),
+            }
             for column in columns
         ],
         "status": status_of(entry.status),
@@ -113,6 +116,14 @@ def _entry(known: EntryOverview, columns: list[str], *, enters: bool) -> dict[st
         "updated_at": entry.updated_at,
         "delete": addresses.of_deletion(entry.record_id, name, entry.instance) if enters and not entry.locked else "",
     }
+
+
+def _kind(form: type[Form], name: str) -> str:
+    """Return the class of the cells of a variable: numbers stand to the right, dates in one line."""
+    variable = form.variables()[name]
+    if isinstance(variable, NumberField):
+        return "amount"
+    return "date" if isinstance(variable, DateField | PartialDateField) else ""
 
 
 def _missing(known: EntryOverview) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def read_asked(sent: Mapping[str, str], *, searching: bool = False) -> Asked:
     """Return what is asked of the grid; what no grid of ours would ask is left out. Only a post can search."""
     forms = {form.form_name() for form in all_forms()}
     sort, state, form, page = (sent.get(name, "") for name in ("sort", "state", "form", "page"))
-    number = int(page) if page.isascii() and page.isdigit() and len(page) <= 6 else 1  # noqa: PLR2004 -- see MAX_PAGE
+    number = int(page) if page.isascii() and page.isdigit() and len(page) <= 6 else 1
     return Asked(
         sort=sort if sort in forms | {QUERIES} else RECORD_ID,
         descending=sent.get("order") == "desc",
@@ -156,15 +156,19 @@ def _address(code: str, asked: Asked) -> str:
 def _shown(grid: Grid, code: str) -> dict[str, Any]:
     """Return a page of a grid as its template shows it."""
     asked, here = grid.asked, reverse("page-site", args=[code])
-    names = [(RECORD_ID, _("Patient")), *((form.form_name(), _(form.title())) for form in all_forms())]
+    names = [(RECORD_ID, _("Record id")), *((form.form_name(), _(form.title())) for form in all_forms())]
     return {
         "asked": asked,
         "matched": grid.matched,
         "range": (grid.first, grid.last),
         "columns": [_column(name, title, asked, here) for name, title in (*names, (QUERIES, _("Queries")))],
         "rows": [_row(row) for row in grid.rows],
-        "previous": {"page": asked.page - 1, "href": f"{here}?{_query(asked, page=asked.page - 1)}"} if asked.page > 1 else None,
-        "next": {"page": asked.page + 1, "href": f"{here}?{_query(asked, page=asked.page + 1)}"} if asked.page * PAGE < grid.matched else None,
+        "previous": {"page": asked.page - 1, "href": f"{here}?{_query(asked, page=asked.page - 1)}"}
+        if asked.page > 1
+        else None,
+        "next": {"page": asked.page + 1, "href": f"{here}?{_query(asked, page=asked.page + 1)}"}
+        if asked.page * PAGE < grid.matched
+        else None,
         "filtered": bool(asked.search or asked.state),
         "everything": here,
     }
@@ -186,9 +190,7 @@ def _column(name: str, title: str, asked: Asked, here: str) -> dict[str, Any]:
 def _row(row: GridRow) -> dict[str, Any]:
     """Return a patient of the grid. The cells are put together here: a page has hundreds, of a few kinds."""
     language = get_language() or ""
-    cells = [
-        (addresses.of_form(row.record_id, name), _cell(cell, name, language)) for name, cell in row.cells.items()
-    ]
+    cells = [(addresses.of_form(row.record_id, name), _cell(cell, name, language)) for name, cell in row.cells.items()]
     return {
         "record_id": row.record_id,
         "href": addresses.of_patient(row.record_id),
@@ -203,7 +205,11 @@ def _cell(cell: Cell, form: str, _language: str) -> SafeString:
     (kind,) = [known for known in all_forms() if known.form_name() == form]
     icons = [cell.state.value]
     words = [str(STATE_WORDS[cell.state])]
-    for state, number in ((CellState.LOCKED, cell.locked), (CellState.VERIFIED, cell.verified), (CellState.SIGNED, cell.signed)):
+    for state, number in (
+        (CellState.LOCKED, cell.locked),
+        (CellState.VERIFIED, cell.verified),
+        (CellState.SIGNED, cell.signed),
+    ):
         if number and number >= cell.number:
             icons.append(state.value)
             words.append(str(STATE_WORDS[state]))
@@ -212,13 +218,13 @@ def _cell(cell: Cell, form: str, _language: str) -> SafeString:
     if cell.queries:
         icons.append(CellState.QUERIES.value)
         words.append(ngettext("%(n)d open query", "%(n)d open queries", cell.queries) % {"n": cell.queries})
-    number = cell.number if kind.repeating and cell.number else ""
+    shown = str(cell.number) if kind.repeating and cell.number else ""
     return format_html(
         '<span class="visually-hidden">{}: {}</span>{}<span class="number">{}</span>{}',
         _(kind.title()),
         ", ".join(words),
         icon(icons[0]),
-        number,
+        shown,
         format_html_join("", "{}", ((icon(name),) for name in icons[1:])),
     )
 
