@@ -206,7 +206,8 @@ class _Question:
         return (
             f"WITH chosen AS MATERIALIZED ({chosen}){marks}"  # noqa: S608 -- identifiers of the declarations
             f" SELECT record_id, chosen.matched, form, cells.number, cells.lowest, cells.locked, {counts}"
-            f" FROM chosen CROSS JOIN LATERAL ({cells}) cells (form, number, lowest, locked){joined} ORDER BY chosen.place"
+            f" FROM chosen CROSS JOIN LATERAL ({cells}) cells (form, number, lowest, locked){joined}"
+            " ORDER BY chosen.place"
         )
 
     def _chosen(self) -> str:
@@ -273,7 +274,8 @@ class _Question:
             )
         (form,) = [form for form in all_forms() if form.form_name() == name]
         return (
-            "SELECT record_id, count(*) AS number, min(status) AS lowest, count(*) FILTER (WHERE status = 1) AS unverified,"  # noqa: S608 -- identifiers of the declaration
+            "SELECT record_id, count(*) AS number, min(status) AS lowest,"  # noqa: S608 -- identifiers of the declaration
+            " count(*) FILTER (WHERE status = 1) AS unverified,"
             f" count(*) FILTER (WHERE locked) AS locked FROM {storage.table_of(form).quoted}"
             " WHERE site_id = %s AND deleted_at IS NULL GROUP BY 1"
         )

@@ -289,7 +289,7 @@ def _bar(span: Span, scale: Scale, y: int, *, kind: str) -> Bar:
 
 def _draw_doses(drawing: Drawing, course: Course, scale: Scale, y: int) -> int:
     highest = max([dose.dose_mg for dose in course.doses if dose.dose_mg] or [Decimal(1)])
-    floor, written_to = y + DOSES, 0.0
+    floor, written_to = y + DOSES, -NARROW
     dated = [(dose.dose_start, dose) for dose in course.doses if dose.dose_start is not None]
     for start, dose in sorted(dated, key=lambda pair: pair[0]):
         x = scale.x(start)

@@ -21,7 +21,7 @@ class ChartPage(PageView):
 
 
 def see_other(address: str) -> HttpResponse:
-    """Send the browser on after a form (303): it asks for the address with GET, and loading again sends nothing twice."""
+    """Send the browser on after a form (303): loading the page again then sends nothing twice."""
     return HttpResponse(status=303, headers={"Location": address})
 
 

@@ -119,7 +119,7 @@ def _with_dates(entry: Entry, words: str) -> str:
 def _days(entry: Entry) -> str:
     """Return the begin and end of an entry as they are written; three dots stand for what is not recorded."""
     start, end, _words = IN_TABLE[entry.form.form_name()]
-    return " – ".join(_text(entry, name) or "…" for name in (start, end) if name)
+    return " – ".join(_text(entry, name) or "…" for name in (start, end) if name)  # noqa: RUF001 -- typography
 
 
 def _treatment(entry: Entry) -> Span:

@@ -1,4 +1,4 @@
-"""A patient's page: who it is, the course as a timeline, every entry with its status, what is missing, what was deleted."""
+"""A patient's page: who it is, the course as a timeline, every entry with its status, what is missing or deleted."""
 
 from typing import Any, ClassVar
 

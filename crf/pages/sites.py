@@ -131,9 +131,14 @@ def read_asked(sent: Mapping[str, str], *, searching: bool = False) -> Asked:
         descending=sent.get("order") == "desc",
         state=CellState(state) if state in set(CellState) else None,
         form=form if form in forms else None,
-        search=sent.get("search", "").strip()[:MAX_SEARCH] if searching else "",
+        search=_searched(sent.get("search", "")) if searching else "",
         page=min(max(number, 1), MAX_PAGE),
     )
+
+
+def _searched(text: str) -> str:
+    """Return what is searched; what cannot be printed is in no record id, and no text for the database."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text.strip()[:MAX_SEARCH])
 
 
 def _query(asked: Asked, **other: Any) -> str:
