@@ -1506,4 +1506,64 @@ class Migration(migrations.Migration):
             model_name='verificationhistory',
             trigger=pgtrigger.compiler.Trigger(name='append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='3fa83de055118fc18ddda0e278c4e0f3f40464a8', operation='UPDATE OR DELETE', pgid='pgtrigger_append_only_24c8a', table='crf_verificationhistory', when='BEFORE')),
         ),
+        migrations.AddIndex(
+            model_name='adverseevent',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['site', 'patient', 'status', 'locked'], name='adverse_event_of_site'),
+        ),
+        migrations.AddIndex(
+            model_name='adverseevent',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', True), ('status__lt', 2)), fields=['site', 'patient', 'instance'], name='adverse_event_unfinished'),
+        ),
+        migrations.AddIndex(
+            model_name='dosing',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['site', 'patient', 'status', 'locked'], name='dosing_of_site'),
+        ),
+        migrations.AddIndex(
+            model_name='dosing',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', True), ('status__lt', 2)), fields=['site', 'patient', 'instance'], name='dosing_unfinished'),
+        ),
+        migrations.AddIndex(
+            model_name='lesionassessment',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['site', 'patient', 'status', 'locked'], name='lesion_assessment_of_site'),
+        ),
+        migrations.AddIndex(
+            model_name='lesionassessment',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', True), ('status__lt', 2)), fields=['site', 'patient', 'instance'], name='lesion_assessment_unfinished'),
+        ),
+        migrations.AddIndex(
+            model_name='patient',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['site', 'record_id', 'status', 'locked'], name='patient_of_site'),
+        ),
+        migrations.AddIndex(
+            model_name='patient',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', True), ('status__lt', 2)), fields=['site', 'record_id', 'instance'], name='patient_unfinished'),
+        ),
+        migrations.AddIndex(
+            model_name='priortreatment',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', True)), fields=['site', 'patient', 'status', 'locked'], name='prior_treatment_of_site'),
+        ),
+        migrations.AddIndex(
+            model_name='priortreatment',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', True), ('status__lt', 2)), fields=['site', 'patient', 'instance'], name='prior_treatment_unfinished'),
+        ),
+        migrations.AddIndex(
+            model_name='adverseevent',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['site', 'deleted_at'], name='adverse_event_deleted'),
+        ),
+        migrations.AddIndex(
+            model_name='dosing',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['site', 'deleted_at'], name='dosing_deleted'),
+        ),
+        migrations.AddIndex(
+            model_name='lesionassessment',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['site', 'deleted_at'], name='lesion_assessment_deleted'),
+        ),
+        migrations.AddIndex(
+            model_name='patient',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['site', 'deleted_at'], name='patient_deleted'),
+        ),
+        migrations.AddIndex(
+            model_name='priortreatment',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['site', 'deleted_at'], name='prior_treatment_deleted'),
+        ),
     ]

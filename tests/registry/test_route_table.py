@@ -100,7 +100,12 @@ AGREED = {
     "endpoint-recompute": {"post": POOLED},
     "recomputation": {"get": READ},
     # Pages
-    "home": {"get": set()},
+    "home": {"get": set(), "post": READ},
+    "page-site": {"get": READ, "post": READ},
+    "page-site-deleted": {"get": READ},
+    "page-patient": {"get": READ},
+    **{f"page-delete-{form}": {"get": ENTER, "post": ENTER} for form in COMPLETE},
+    **{f"page-restore-{form}": {"get": ENTER, "post": ENTER} for form in COMPLETE},
     "account": {"get": set()},
     "page-patient-new": {"get": ENTER, "post": ENTER},
     "page-entry-patient": {"get": READ, "post": ENTER},
