@@ -67,26 +67,32 @@ $$
 """
 
 CANCEL_JOB: Final = """
--- Ends a job of these sites that has not ended; returns whether there was one.
+-- Ends a job of these sites; returns whether it had not ended, null where there is none.
 CREATE OR REPLACE FUNCTION ecrf_cancel_job(job_id uuid, managed text[]) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     UPDATE exports_job SET state = 'cancelled', claim = NULL, heartbeat_at = NULL, finished_at = now()
-     WHERE id = job_id AND state IN ('waiting', 'running') AND sites::text[] <@ managed AND sites::text[] <@ ecrf_sites();
-    RETURN FOUND;
+     WHERE id = job_id AND state IN ('waiting', 'running') AND sites::text[] <@ managed
+       AND sites::text[] <@ ecrf_sites();
+    IF FOUND THEN RETURN true; END IF;
+    RETURN (SELECT false FROM exports_job WHERE id = job_id AND sites::text[] <@ managed
+               AND sites::text[] <@ ecrf_sites());
 END
 $$
 """
 
 RESTART_JOB: Final = """
--- Has a job of these sites that failed wait again, for whoever asked for it; returns whether there was one.
+-- Has a job of these sites wait again, for who asked for it; returns whether it had failed, null where there is none.
 CREATE OR REPLACE FUNCTION ecrf_restart_job(job_id uuid, managed text[]) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     UPDATE exports_job SET state = 'waiting', attempts = 0, progress = 0, rows = '{}', error = '', error_code = '',
            started_at = NULL, finished_at = NULL, rung_at = now()
-     WHERE id = job_id AND state = 'failed' AND sites::text[] <@ managed AND sites::text[] <@ ecrf_sites();
-    RETURN FOUND;
+     WHERE id = job_id AND state = 'failed' AND sites::text[] <@ managed
+       AND sites::text[] <@ ecrf_sites();
+    IF FOUND THEN RETURN true; END IF;
+    RETURN (SELECT false FROM exports_job WHERE id = job_id AND sites::text[] <@ managed
+               AND sites::text[] <@ ecrf_sites());
 END
 $$
 """

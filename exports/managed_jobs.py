@@ -1,4 +1,4 @@
-"""The jobs of everybody, for who manages the sites that they cover: what they are, to end them, to have them tried again.
+"""The jobs of everybody, for who manages the sites that they cover: to see them, end them, have them tried again.
 
 A job is seen as a whole or not at all: of a job of several sites, all must be managed.
 """
@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from exports.jobs import ring
 from exports.models import State
 from exports.models.job import ENDED, OPEN
+from registry.problems import not_found
 from registry.rights import Caller, Right
 
 
@@ -58,14 +59,14 @@ def managed_jobs(by: Caller, *, at_most: int, after: int = 0) -> list[ManagedJob
 
 
 def cancel_managed(job_id: UUID, *, by: Caller) -> bool:
-    """End a job of the sites that a person manages; return whether there was one that had not ended."""
+    """End a job of the sites that a person manages; return whether it had not ended. Raises a 404 problem."""
     return _do("SELECT ecrf_cancel_job(%s, %s)", job_id, by=by)
 
 
 def restart_managed(job_id: UUID, *, by: Caller) -> bool:
-    """Have a job that failed tried again for who asked for it, with the rights they have then; return whether one was.
+    """Have a job that failed tried again for who asked for it, with the rights they have then; return whether it had.
 
-    The workers are told when the transaction is committed.
+    The workers are told when the transaction is committed. Raises a 404 problem.
     """
     found = _do("SELECT ecrf_restart_job(%s, %s)", job_id, by=by)
     if found:
@@ -77,7 +78,9 @@ def _do(sql: str, job_id: UUID, *, by: Caller) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(sql, [job_id, _managed(by)])
         row = cursor.fetchone()
-    return bool(row and row[0])
+    if row is None or row[0] is None:
+        raise not_found()
+    return bool(row[0])
 
 
 def _managed(by: Caller) -> list[str]:

@@ -1,6 +1,7 @@
 """The exports of a person, as every door needs them: ask for one, find it, have its file, throw the file away."""
 
 from typing import BinaryIO
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 
@@ -25,7 +26,7 @@ def exports_of(by: Caller) -> JobQuerySet:
     return visible.filter(kind=Kind.EXPORT)
 
 
-def export_of(by: Caller, job_id: object) -> Job:
+def export_of(by: Caller, job_id: UUID) -> Job:
     """Return an export of the person; raise a 404 problem for anybody else's."""
     job = exports_of(by).filter(pk=job_id).first()
     if job is None:

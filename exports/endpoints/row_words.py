@@ -3,7 +3,7 @@
 From the plain values of a chart, in the language of whoever reads. No identifier is among them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -102,14 +102,10 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
 
 def words_of_rows(chart: Chart) -> dict[EvidenceRow, str]:
     """Return the words of every row of a chart that can be evidence; of the patient form there are none."""
-    forms = {
+    forms: Mapping[str, Sequence[Any]] = {
         "prior_treatment": chart.prior_treatments,
         "dosing": chart.doses,
         "lesion_assessment": chart.assessments,
         "adverse_event": chart.adverse_events,
     }
-    return {
-        EvidenceRow(form, row.instance): _WORDS[form](row)
-        for form, rows in forms.items()
-        for row in rows  # type: ignore[attr-defined]  # each has its rows
-    }
+    return {EvidenceRow(form, row.instance): _WORDS[form](row) for form, rows in forms.items() for row in rows}
