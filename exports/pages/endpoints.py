@@ -25,7 +25,7 @@ from exports.endpoints.store import are_being_computed, is_stale
 from exports.endpoints.version import RULES
 from exports.endpoints.words import LABELS, bor_words, months, setting_words
 from exports.models import CohortOutcome
-from exports.pages.lists import page_number, see_other
+from exports.pages.lists import is_part, page_number, see_other, state_of, unchanged
 from exports.recompute import ask_for_computation
 from registry.page_views import PageView
 from registry.rights import Right, anywhere, there
@@ -50,15 +50,15 @@ class Endpoints(PageView):
     def get(self, request: HttpRequest) -> HttpResponse:
         """Return the page; for htmx how fresh it is, and the table when it is another than the one shown."""
         stored = CohortOutcome.objects.first()
-        told = _freshness(stored)
-        if request.headers.get("HX-Request"):
-            told["is_new"] = request.GET.get("shown") != told["version"]
-            if not told["is_new"]:
-                return render(request, "exports/_freshness.html", told)
-        return render(request, self._template(), {**told, **self._figures(stored), "rules": RULES.hex()[:12]})
-
-    def _template(self) -> str:
-        return "exports/_endpoints_anew.html" if self.request.headers.get("HX-Request") else "exports/endpoints.html"
+        shown = _freshness(stored)
+        if is_part(request):
+            if same := unchanged(request, shown["state"]):
+                return same
+            shown["is_part"] = True
+            if request.GET.get("shown") == shown["version"]:
+                return render(request, "exports/_freshness.html", shown)
+        shown |= {**self._figures(stored), "rules": RULES.hex()[:12]}
+        return render(request, "exports/_endpoints_anew.html" if is_part(request) else "exports/endpoints.html", shown)
 
     def _figures(self, stored: CohortOutcome | None) -> dict[str, Any]:
         summary = stored.summary if stored is not None else None
@@ -134,13 +134,15 @@ class PatientsBehindAt(PatientsBehind):
 
 def _freshness(stored: CohortOutcome | None) -> dict[str, Any]:
     computed_at = stored.computed_at if stored is not None else None
-    running = are_being_computed()
+    running, stale = are_being_computed(), is_stale()
+    version = computed_at.isoformat() if computed_at else ""
     return {
         "computed_at": computed_at,
         "as_of": stored.data_as_of if stored is not None else None,
-        "version": computed_at.isoformat() if computed_at else "",
+        "version": version,
         "running": running,
-        "stale": is_stale(),
+        "stale": stale,
+        "state": state_of(version, running, stale),
     }
 
 
@@ -185,7 +187,7 @@ def _curve(name: str, cohorts: Mapping[str, Any], *, mine: frozenset[str]) -> di
 
 
 def _survival(curve: Mapping[str, Any]) -> dict[str, Any]:
-    told = {part: _("not reached") if curve[part] is None else half_up(curve[part], decimals=1) for part in LIMITS}
+    told = {part: None if curve[part] is None else half_up(curve[part], decimals=1) for part in LIMITS}
     return {"n": curve["n"], "events": curve["events"], **told}
 
 
@@ -193,18 +195,29 @@ def _behind(key: str, summary: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what a figure is, of which cohort, and how many patients it counts."""
     if summary is None:
         raise Http404
-    line = next((line for line in PUBLISHED if line.key == key), None)
-    of = BEHIND[key].of
+    line, of = _line_of(key), BEHIND[key].of
     return {
-        "label": _(line.label).removeprefix("... ") if line else _(FIGURES[key]),
+        "label": _figure_label(key),
         "definition": _(FIGURES[key]),
-        "of_definition": _(FIGURES[of]) if of else "",
+        "of_label": _figure_label(of) if of else "",
         "text": line.printed(summary) if line else "",  # type: ignore[arg-type]  # a summary as it was stored
         "interval": _limits(interval_of(key, summary=summary)),
         "n": total_of(key, summary=summary),
         "of": total_of(of, summary=summary) if of else total_of(key, summary=summary),
         "measure": _measure(key),
     }
+
+
+def _line_of(key: str) -> Line | None:
+    return next((line for line in PUBLISHED if line.key == key), None)
+
+
+def _figure_label(key: str) -> str:
+    """Return what the tables call a figure; one that stands in neither is called by its definition."""
+    line, curve = _line_of(key), CURVES.get(key.removeprefix("kaplan_meier."))
+    if line is not None:
+        return _(line.label).removeprefix("... ")
+    return _(curve) if curve else _(FIGURES[key])
 
 
 def _elsewhere(key: str, summary: Mapping[str, Any], *, visible: frozenset[str], pooled: bool) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from exports.own_exports import (
     has_file,
     open_file,
 )
-from exports.pages.lists import page_number, see_other
+from exports.pages.lists import is_part, page_number, see_other, state_of, unchanged
 from exports.pages.wishes import LEVELS, Wish, counts, first_wish, left_out, sent_wish
+from exports.pooled_workbook import OUTCOMES
 from registry.models import Site
 from registry.page_views import PageView
 from registry.problems import Problem
@@ -50,8 +51,9 @@ class Exports(ExportPage):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Return the form and the earlier exports; for htmx these alone."""
-        if request.headers.get("HX-Request"):
-            return render(request, "exports/_earlier.html", self._earlier())
+        if is_part(request):
+            earlier = self._earlier()
+            return unchanged(request, earlier["state"]) or render(request, "exports/_earlier.html", earlier)
         return self._page(first_wish(self.by))
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -78,6 +80,7 @@ class Exports(ExportPage):
             "later": page - 1,
             "earlier": page + 1 if len(found) > SHOWN else None,
             "watched": any(not job["job"].has_ended for job in jobs),
+            "state": state_of([(job["job"].pk, job["job"].state, job["job"].progress) for job in jobs]),
         }
 
 
@@ -99,9 +102,12 @@ class ExportDetail(ExportPage):
     def get(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """Return the page; for htmx the part that changes."""
         job = export_of(self.by, job_id)
-        shown = {**_summary(job), "rows": _rows(job), "left_out": left_out(Cut.from_parameters(job.parameters))}
-        part = request.headers.get("HX-Request")
-        return render(request, "exports/_progress.html" if part else "exports/export.html", shown)
+        shown = {**_summary(job), "rows": _rows(job), "state": state_of(job.state, job.progress, job.rows)}
+        if is_part(request):
+            shown["is_new"] = request.GET.get("was") != job.state
+            return unchanged(request, shown["state"]) or render(request, "exports/_progress.html", shown)
+        shown["left_out"] = left_out(Cut.from_parameters(job.parameters))
+        return render(request, "exports/export.html", shown)
 
 
 class ExportFile(ExportPage):
@@ -181,11 +187,8 @@ def _summary(job: Job) -> dict[str, Any]:
 
 def _rows(job: Job) -> list[dict[str, Any]]:
     """Return the rows of each sheet of an export that were counted, under the title of its form."""
-    forms = forms_by_name()
-    return [
-        {"title": _(forms[name].title()) if name in forms else name.capitalize(), **told}
-        for name, told in job.rows.items()
-    ]
+    titles = {name: _(form.title()) for name, form in forms_by_name().items()} | {OUTCOMES: _("Outcomes")}
+    return [{"title": title, **job.rows[name]} for name, title in titles.items() if name in job.rows]
 
 
 def _level_of(privacy: str) -> dict[str, Any] | None:

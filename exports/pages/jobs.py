@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from exports.managed_jobs import ManagedJob, cancel_managed, managed_jobs, restart_managed
 from exports.models import Kind, State
-from exports.pages.lists import page_number, see_other
+from exports.pages.lists import is_part, page_number, see_other, state_of, unchanged
 from registry.page_views import PageView
 from registry.rights import Right, anywhere
 
@@ -27,16 +27,17 @@ class Jobs(PageView):
         """Return the page; for htmx the list."""
         number = page_number(request)
         found = managed_jobs(self.by, at_most=SHOWN + 1, after=(number - 1) * SHOWN)
-        shown = {
+        shown: dict[str, Any] = {
             "jobs": [_told(job) for job in found[:SHOWN]],
             "watched": any(job.is_open for job in found[:SHOWN]),
+            "state": state_of([(job.id, job.state, job.progress, job.attempts) for job in found]),
             "page": number,
             "later": number - 1,
             "earlier": number + 1 if len(found) > SHOWN else None,
         }
-        return render(
-            request, "exports/_jobs.html" if request.headers.get("HX-Request") else "exports/jobs.html", shown
-        )
+        if is_part(request):
+            return unchanged(request, shown["state"]) or render(request, "exports/_jobs.html", shown)
+        return render(request, "exports/jobs.html", shown)
 
 
 class CancelJob(PageView):

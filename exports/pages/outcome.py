@@ -15,7 +15,7 @@ from exports.endpoints.outcome import EvidenceRow, Outcome
 from exports.endpoints.patients import chart_of
 from exports.endpoints.row_words import words_of_rows
 from exports.endpoints.rules import course_of, outcome_of
-from exports.endpoints.words import LABELS, Said, words_of
+from exports.endpoints.words import LABELS, Said, bor_words, words_of
 from exports.models import PatientOutcome
 from registry.page_views import PageView
 from registry.rights import Right, there
@@ -65,7 +65,8 @@ class PatientOutcomePage(PageView):
             "site": chart.patient.site,
             "patient": _address("page-patient", record_id),
             "is_stored": _is_stored(outcome),
-            "treated": course is not None,
+            "bor": outcome["responder"],
+            "bor_words": bor_words(outcome["bor"]),
             "parts": [
                 {
                     "title": _(title),
