@@ -113,6 +113,21 @@ AGREED = {
     **{f"page-entry-new-{form}": {"get": ENTER, "post": ENTER} for form in REPEATING},
     **{f"page-entry-{form}": {"get": READ, "post": ENTER} for form in REPEATING},
     **{f"page-{what}-{form}": {"post": ENTER} for what in DRAFTING for form in COMPLETE},
+    "page-exports": {"get": READ, "post": EXPORT},
+    "page-export-preview": {"post": EXPORT},
+    "page-export": {"get": READ},
+    "page-export-file": {"get": EXPORT},
+    "page-export-cancel": {"post": READ},
+    "page-export-again": {"post": EXPORT},
+    "page-export-discard": {"post": READ},
+    "page-endpoints": {"get": POOLED},
+    "page-endpoints-recompute": {"post": POOLED},
+    "page-endpoint-patients": {"get": READ},
+    "page-endpoint-patients-at": {"get": READ},
+    "page-outcome": {"get": READ},
+    "page-jobs": {"get": MANAGE},
+    "page-job-cancel": {"post": MANAGE},
+    "page-job-restart": {"post": MANAGE},
 }
 """The rights of which a caller needs one, by name of the address and method."""
 
@@ -228,6 +243,7 @@ def somebody(sites):
         see_everything()
         arguments = {
             "record_id": "NIM-001",
+            "key": "cr",
             "instance": 1,
             "code": "NIM",
             "job_id": Job.objects.create(**{**own, "kind": kind}, parameters=cut).pk,
