@@ -106,6 +106,10 @@ AGREED = {
     # Pages
     "home": {"get": set()},
     "account": {"get": set()},
+    "page-photographs": {"get": READ},
+    "page-photograph-lesion_assessment": {"get": READ, "post": ENTER},
+    "page-photograph-picture-lesion_assessment": {"get": {"export_with_identifiers"}},
+    "page-photograph-thumbnail-lesion_assessment": {"get": {"export_with_identifiers"}},
 }
 """The rights of which a caller needs one, by name of the address and method."""
 
@@ -202,7 +206,7 @@ def make_query_and_lock(by):
 def photograph_at_nim(by):
     """Save an assessment at NIM with a photograph, and return its name."""
     saved("lesion_assessment", by=by, record_id="NIM-001", status="incomplete")
-    return {"name": stored(record_id="NIM-001", by=by).values["lesion_photo"]}
+    return {"name": stored(record_id="NIM-001", by=by).values["lesion_photo"], "file_variable": "lesion_photo"}
 
 
 @pytest.fixture
@@ -217,7 +221,7 @@ def somebody(sites):
         for form in REPEATING:
             if name in (f"{form}-instance", f"{form}-restore"):
                 saved(form, by=data_manager, record_id="NIM-001")
-        if name.startswith(PHOTOGRAPH):
+        if name.startswith((PHOTOGRAPH, "page-photograph")):
             arguments |= photograph_at_nim(data_manager)
         own = {"kind": Kind.EXPORT, "requested_by": person, "sites": ["NIM"], "state": State.WAITING}
         cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True, "filter": None}
