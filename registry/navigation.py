@@ -39,7 +39,12 @@ EXPORTING: Final = frozenset(
     {Right.EXPORT_WITH_IDENTIFIERS, Right.EXPORT_POOLED_DEIDENTIFIED, Right.EXPORT_POOLED_WITH_IDENTIFIERS}
 )
 WORK: Final = (
-    Item("home", _("Patients"), frozenset({Right.READ}), under=("page-site", "page-patient*", "page-entr*")),
+    Item(
+        "home",
+        _("Patients"),
+        frozenset({Right.READ}),
+        under=("page-site", "page-patient*", "page-entr*", "page-photograph*"),
+    ),
     Item(
         "page-endpoints",
         _("Endpoints"),
