@@ -39,6 +39,10 @@ WORK: Final = (Item("home", _("Patients"), frozenset({Right.READ}), under=("page
 """What the day's work is done with."""
 SETTINGS: Final = (
     Item("account", _("My account"), under=("account_*", "mfa_*")),
+    Item("page-tokens", _("Tokens"), under=("page-token",)),
+    Item("page-people", _("People"), frozenset({Right.MANAGE}), under=("page-person*", "page-role")),
+    Item("page-sites", _("Sites"), frozenset({Right.MANAGE}), under=("page-site-settings",)),
+    Item("page-health", _("Health"), frozenset({Right.MANAGE})),
     Item("docs", _("REST API")),
 )
 """What is looked after now and then."""

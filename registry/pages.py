@@ -3,17 +3,24 @@
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.response import Response
 
 from registry.accounts.second_factor import has_codes
+from registry.accounts.sessions import end_other_sessions, open_sessions
+from registry.managed_pages import see_other
 from registry.models import Person
 from registry.page_views import PageView
-from registry.rights import SIGNED_IN, Right, Role
+from registry.rights import SIGNED_IN, Right
+from registry.rights_in_words import WORDS
 from registry.security_headers import content_security_policy
+from registry.views import memberships_in_force
 
 
 class Account(PageView):
@@ -25,13 +32,34 @@ class Account(PageView):
         """Return the roles and rights in force."""
         person = request.user
         assert isinstance(person, Person)  # noqa: S101 -- nobody else gets here
-        held = {right: sorted(self.by.sites_with(right)) for right in Right}
+        now = timezone.now()
+        sites = self.by.sites_with(Right.READ)
+        held = {right: self.by.sites_with(right) for right in Right}
         shown = {
-            "roles": [(Role(role).label, site) for role, site in self.by.roles],
-            "rights": {right.value.replace("_", " "): sites for right, sites in held.items() if sites},
+            "memberships": memberships_in_force(self.by, today=timezone.localdate(now)),
+            # The sites are said once, above the list: only what holds at some of them names these.
+            "rights": [(WORDS[right], [] if at == sites else sorted(at)) for right, at in held.items() if at],
+            "sites": sorted(sites),
             "has_codes": has_codes(person),
+            "has_password": person.has_usable_password(),
+            "sessions": open_sessions(person, this=request.session, now=now),
+            "choices": [("", _("As this device")), ("light", _("Light")), ("dark", _("Dark"))],
         }
         return render(request, "registry/account.html", shown)
+
+
+class OtherSessions(PageView):
+    """Ends the person's sessions elsewhere."""
+
+    needs: ClassVar = {"post": SIGNED_IN}
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """End them."""
+        person = request.user
+        assert isinstance(person, Person)  # noqa: S101 -- nobody else gets here
+        end_other_sessions(request, person)
+        messages.success(request, _("Wherever else you were signed in, you are no more."))
+        return see_other("account")
 
 
 class ApiDocs(SpectacularSwaggerSplitView):

@@ -95,6 +95,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "registry.navigation.navigation",
+                "registry.looks.looks",
             ],
         },
     },
@@ -299,6 +300,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "forget answers that nobody will ask for again": {
         "task": "registry.forget_answers",
         "schedule": crontab(hour=3, minute=10),
+        "options": {"expires": 3600},
+    },
+    "forget sessions that are over": {
+        "task": "registry.forget_sessions",
+        "schedule": crontab(hour=3, minute=20),
         "options": {"expires": 3600},
     },
     "check that no change was missed": {

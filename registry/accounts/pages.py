@@ -51,6 +51,7 @@ class ChangePassword(PasswordChangeView):  # type: ignore[misc]  # allauth has n
     def form_valid(self, form: Any) -> HttpResponse:
         """Change it. The sessions end because each carries a digest of the password it began with."""
         response: HttpResponse = super().form_valid(form)
+        _chosen_by(form.user)
         record(Kind.PASSWORD_CHANGED, request=self.request, person=form.user)
         return response
 
@@ -75,8 +76,15 @@ class ChooseNewPassword(PasswordResetFromKeyView):  # type: ignore[misc]  # alla
     def form_valid(self, form: Any) -> HttpResponse:
         """Set it."""
         response: HttpResponse = super().form_valid(form)
+        _chosen_by(form.user)
         record(Kind.PASSWORD_RESET, request=self.request, person=form.user)
         return response
+
+
+def _chosen_by(person: Person) -> None:
+    """Note that nobody but the person knows the password."""
+    Person.objects.filter(pk=person.pk).update(must_change_password=False)
+    person.must_change_password = False
 
 
 class SetUpCodes(ActivateTOTPView):  # type: ignore[misc]  # allauth has no types

@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                 ('email', models.EmailField(blank=True, max_length=254, verbose_name='e-mail')),
                 ('is_active', models.BooleanField(default=True, verbose_name='active')),
                 ('session_generation', models.PositiveIntegerField(default=0)),
+                ('must_change_password', models.BooleanField(default=False)),
             ],
             options={
                 'verbose_name_plural': 'people',
@@ -158,7 +159,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), db_index=True)),
-                ('kind', models.CharField(choices=[('signed_in', 'Signed in'), ('signed_out', 'Signed out'), ('timed_out', 'Session ended by itself'), ('failed', 'Wrong user name or password'), ('wrong_code', 'Wrong code'), ('refused', 'Refused although an issuer vouched for them'), ('locked_out', 'Refused while locked out'), ('password_changed', 'Password changed'), ('password_reset', 'Password reset by e-mail'), ('codes_set_up', 'Second factor set up'), ('codes_removed', 'Second factor removed'), ('recovery_code_used', 'Recovery code used')], max_length=20)),
+                ('kind', models.CharField(choices=[('signed_in', 'Signed in'), ('signed_out', 'Signed out'), ('timed_out', 'Session ended by itself'), ('failed', 'Wrong user name or password'), ('wrong_code', 'Wrong code'), ('refused', 'Refused although an issuer vouched for them'), ('locked_out', 'Refused while locked out'), ('password_changed', 'Password changed'), ('password_reset', 'Password reset by e-mail'), ('codes_set_up', 'Second factor set up'), ('codes_removed', 'Second factor removed'), ('recovery_code_used', 'Recovery code used'), ('password_given', 'New password given'), ('link_sent', 'Link to choose a password sent'), ('lock_out_lifted', 'Lock-out lifted'), ('sessions_ended', 'Other sessions ended')], max_length=20)),
                 ('address', models.GenericIPAddressField(null=True)),
             ],
             options={
@@ -247,6 +248,10 @@ class Migration(migrations.Migration):
             model_name='accessevent',
             index=models.Index(fields=['at'], name='accesses_by_time'),
         ),
+        migrations.AddIndex(
+            model_name='accessevent',
+            index=models.Index(condition=models.Q(('kind__in', ('made_backup', 'verified_history'))), fields=['kind', 'at'], name='care_by_time'),
+        ),
         migrations.AddConstraint(
             model_name='heartbeat',
             constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['scheduler', 'worker'])), name='heartbeat_kind_is_known'),
@@ -275,6 +280,11 @@ class Migration(migrations.Migration):
             model_name='personhistory',
             name='pgh_obj',
             field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AddField(
+            model_name='signinevent',
+            name='by',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddField(
             model_name='signinevent',

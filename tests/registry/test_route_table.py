@@ -101,6 +101,18 @@ AGREED = {
     # Pages
     "home": {"get": set()},
     "account": {"get": set()},
+    "account-sessions": {"post": set()},
+    "looks": {"post": set()},
+    "page-people": {"get": MANAGE},
+    "page-person-new": {"get": MANAGE, "post": MANAGE},
+    "page-person": {"get": MANAGE, "post": MANAGE},
+    "page-person-roles": {"post": MANAGE},
+    "page-role": {"post": MANAGE},
+    "page-sites": {"get": MANAGE, "post": MANAGE},
+    "page-site-settings": {"get": MANAGE, "post": MANAGE},
+    "page-tokens": {"get": set(), "post": set()},
+    "page-token": {"post": set()},
+    "page-health": {"get": MANAGE},
 }
 """The rights of which a caller needs one, by name of the address and method."""
 
