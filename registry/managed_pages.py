@@ -23,7 +23,9 @@ UNPROCESSABLE = 422
 class ReadField(forms.CharField):
     """A field that is read by the same function as the member of the REST API."""
 
-    def __init__(self, read: Reader, *, note: Any = "", attributes: dict[str, str] | None = None, **options: Any) -> None:
+    def __init__(
+        self, read: Reader, *, note: Any = "", attributes: dict[str, str] | None = None, **options: Any
+    ) -> None:
         attributes = {"autocomplete": "off", **(attributes or {})}
         # Blanks at the ends are what is typed by mistake; a program that sends them means them.
         super().__init__(help_text=note, widget=forms.TextInput(attrs=attributes), strip=True, **options)

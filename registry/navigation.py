@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
+from registry.accounts.second_factor import is_held_back
 from registry.rights import Caller, Right
 from registry.signed_in import caller_behind
 
@@ -57,7 +58,8 @@ def _links(request: HttpRequest) -> dict[str, list[dict[str, Any]]]:
     by = caller_behind(request)
     match = request.resolver_match
     name = match.view_name if match else ""
-    groups = {"work": WORK, "settings": SETTINGS} if by else {}
+    # Who must do something first would only be sent back.
+    groups = {"work": WORK, "settings": SETTINGS} if by and not is_held_back(request, by) else {}
     return {
         group: [
             {"href": reverse(item.name), "label": item.label, "current": item.holds(name)}

@@ -61,7 +61,7 @@ class PageView(View):
             problem = self.problem_of(error)
             if problem is None:
                 raise
-            return page_of(problem)
+            return page_of(problem, request=request)
 
     def problem_of(self, error: Exception) -> Problem | None:
         """Return the problem that an exception stands for; layers above add their own."""

@@ -1,6 +1,6 @@
-"""A person's own page, and the page that describes the REST API."""
+"""A person's own page and what is chosen there, and the page that describes the REST API."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.conf import settings
 from django.contrib import messages
@@ -14,13 +14,17 @@ from rest_framework.response import Response
 
 from registry.accounts.second_factor import has_codes
 from registry.accounts.sessions import end_other_sessions, open_sessions
+from registry.looks import CHOICES, COOKIE
 from registry.managed_pages import see_other
 from registry.models import Person
 from registry.page_views import PageView
+from registry.problems import bad_request
 from registry.rights import SIGNED_IN, Right
 from registry.rights_in_words import WORDS
 from registry.security_headers import content_security_policy
 from registry.views import memberships_in_force
+
+A_YEAR_SECONDS: Final = 365 * 24 * 3600
 
 
 class Account(PageView):
@@ -60,6 +64,22 @@ class OtherSessions(PageView):
         end_other_sessions(request, person)
         messages.success(request, _("Wherever else you were signed in, you are no more."))
         return see_other("account")
+
+
+class Looks(PageView):
+    """Chooses how pages look in this browser."""
+
+    needs: ClassVar = {"post": SIGNED_IN}
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Keep the choice."""
+        chosen = request.POST.get("looks", "")
+        if chosen not in CHOICES:
+            raise bad_request("looks", "unknown_code", _("The page was changed on its way. Load it again."))
+        response = see_other("account")
+        secure = settings.SESSION_COOKIE_SECURE
+        response.set_cookie(COOKIE, chosen, max_age=A_YEAR_SECONDS, secure=secure, httponly=True, samesite="Lax")
+        return response
 
 
 class ApiDocs(SpectacularSwaggerSplitView):

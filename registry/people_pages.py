@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any, ClassVar
 
 from allauth.mfa.models import Authenticator
@@ -115,7 +116,12 @@ class People(ManagedPage):
         asked = request.GET.get("q", "").strip()[:100].replace("\x00", "")
         listed = people_listed(self.by, asked=asked)
         page = Paginator(listed, A_PAGE).get_page(request.GET.get("page"))
-        shown = {"page": page, "asked": asked, "today": timezone.localdate(), "adds": self.by.may_anywhere(Right.MANAGE)}
+        shown = {
+            "page": page,
+            "asked": asked,
+            "today": timezone.localdate(),
+            "adds": self.by.may_anywhere(Right.MANAGE),
+        }
         return render(request, "registry/people.html", shown)
 
 
@@ -158,11 +164,6 @@ class Row:
     membership: Membership
     is_managed: bool
     state: str
-
-    @property
-    def may_be_taken_back(self) -> bool:
-        """Return whether it has not started."""
-        return self.state == "to come"
 
 
 class PersonPage(ManagedPage):
@@ -248,21 +249,34 @@ class PersonRoles(ManagedPage):
 class RoleEnd(ManagedPage):
     """Ends a role, or takes back one that has not started."""
 
-    needs: ClassVar = {"post": MANAGE}
+    needs: ClassVar = {"get": MANAGE, "post": MANAGE}
+    template: ClassVar = "registry/people_role_end.html"
+
+    def get(self, request: HttpRequest, membership_id: int) -> HttpResponse:
+        """Return the role and its last day."""
+        membership, today = people.hold_membership(membership_id, by=self.by), timezone.localdate()
+        form = LastDayForm(initial={"ends_on": membership.ends_on or max(today, membership.starts_on)})
+        return render(request, self.template, self._shown(membership, form))
 
     def post(self, request: HttpRequest, membership_id: int) -> HttpResponse:
-        """Save the last day."""
+        """Save the last day, or take the role back."""
         membership, today = people.hold_membership(membership_id, by=self.by), timezone.localdate()
-        form = LastDayForm(request.POST, prefix=f"m{membership.pk}")
+        form = LastDayForm(request.POST)
         deed: Callable[[], object]
         if "take_back" in request.POST:
-            deed, words = lambda: people.take_back_membership(membership, today=today), _("The role is taken back.")
+            words = _("The role is taken back.")
+            deed = partial(people.take_back_membership, membership, today=today)
         else:
-            deed, words = lambda: self._end(membership, form, today=today), _("The last day of the role is saved.")
+            words = _("The last day of the role is saved.")
+            deed = partial(self._end, membership, form, today=today)
         if form.is_valid() and is_done(form, deed):
             messages.success(request, words)
             return see_other("page-person", membership.person.username)
-        return shown_again(request, TEMPLATE, person_shown(membership.person, by=self.by, ends={membership.pk: form}))
+        return shown_again(request, self.template, self._shown(membership, form))
+
+    def _shown(self, membership: Membership, form: LastDayForm) -> dict[str, Any]:
+        may_be_taken_back = membership.starts_on > timezone.localdate()
+        return {"membership": membership, "form": form, "may_be_taken_back": may_be_taken_back}
 
     def _end(self, membership: Membership, form: LastDayForm, *, today: date) -> None:
         people.end_membership(membership, ends_on=form.cleaned_data["ends_on"], by=self.by, today=today)
@@ -296,18 +310,13 @@ def person_shown(
     by: Caller,
     about: PersonForm | None = None,
     role: RoleForm | None = None,
-    ends: dict[int, LastDayForm] | None = None,
 ) -> dict[str, Any]:
     """Return what the page of a person shows; the forms are those that were sent and not taken."""
     today, now = timezone.localdate(), timezone.now()
     memberships = people.visible_memberships(by).filter(person=person).order_by("-starts_on", "site", "role")
-    rows = [_row(membership, by=by, today=today) for membership in memberships]
-    for row in rows:
-        last = LastDayForm(prefix=f"m{row.membership.pk}", initial={"ends_on": row.membership.ends_on or today})
-        row.membership.end_form = (ends or {}).get(row.membership.pk, last)  # type: ignore[attr-defined]  # for the template
     return {
         "person": person,
-        "rows": rows,
+        "rows": [_row(membership, by=by, today=today) for membership in memberships],
         "about": about or PersonForm(initial={"full_name": person.full_name, "email": person.email}),
         "role": role or RoleForm(by=by, today=today),
         "is_managed": people.manages_person(by, person),

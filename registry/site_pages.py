@@ -56,7 +56,12 @@ class Sites(ManagedPage):
 
     def _shown(self, form: SiteForm) -> dict[str, Any]:
         roles = [role.label for role in Role]
-        return {"rows": sites_with_people(self.by), "roles": roles, "form": form, "adds": self.by.may_everywhere(Right.MANAGE)}
+        return {
+            "rows": sites_with_people(self.by),
+            "roles": roles,
+            "form": form,
+            "adds": self.by.may_everywhere(Right.MANAGE),
+        }
 
 
 class SiteSettings(ManagedPage):

@@ -46,7 +46,9 @@ class TokenForm(PageForm):
         widget=forms.RadioSelect,
         initial="read",
     )
-    rights = forms.MultipleChoiceField(label=gettext_lazy("Rights"), widget=forms.CheckboxSelectMultiple, required=False)
+    rights = forms.MultipleChoiceField(
+        label=gettext_lazy("Rights"), widget=forms.CheckboxSelectMultiple, required=False
+    )
     site = forms.ChoiceField(label=gettext_lazy("Site"), required=False)
     expires_at = DayField(label=gettext_lazy("Last day"), required=False)
 
@@ -72,7 +74,12 @@ class TokenForm(PageForm):
             "read": sorted(right.value for right in READING if self.by.may_anywhere(right)),
             "some": given["rights"],
         }.get(given["extent"])
-        return {"name": given["name"], "site": given["site"] or None, "rights": rights, "expires_at": _end_of(given["expires_at"])}
+        return {
+            "name": given["name"],
+            "site": given["site"] or None,
+            "rights": rights,
+            "expires_at": _end_of(given["expires_at"]),
+        }
 
 
 def _end_of(last_day: date | None) -> datetime | None:
@@ -136,4 +143,9 @@ def token_row(token: Token, *, now: datetime) -> dict[str, Any]:
     rights = None if token.rights is None else set(token.rights)
     reads = rights is not None and rights <= {right.value for right in READING}
     words = [WORDS[right] for right in Right if rights is not None and right.value in rights]
-    return {"token": token, "state": state, "rights": words, "extent": "all" if rights is None else "read" if reads else "some"}
+    return {
+        "token": token,
+        "state": state,
+        "rights": words,
+        "extent": "all" if rights is None else "read" if reads else "some",
+    }

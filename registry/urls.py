@@ -9,9 +9,8 @@ from drf_spectacular.views import SpectacularJSONAPIView
 from registry.audit_views import Audit
 from registry.health import Alive, Metrics, Ready
 from registry.health_page import HealthPage
-from registry.looks import Looks
 from registry.models import SITE_CODE
-from registry.pages import Account, ApiDocs, OtherSessions
+from registry.pages import Account, ApiDocs, Looks, OtherSessions
 from registry.people_pages import NewPerson, PersonPage, PersonRoles, RoleEnd
 from registry.people_pages import People as PeoplePage
 from registry.people_views import MembershipDetail, Memberships, People, PersonDetail, SiteDetail, Sites

@@ -163,7 +163,9 @@ IN_WORDS: Final[Mapping[str, Words]] = {
     "migrations": Words(_("Version of the database"), _("The database is of another version. Run manage.py migrate.")),
     "role": Words(
         _("Sites kept apart"),
-        _("The application signs in to the database as somebody who passes row-level security by. Run manage.py migrate."),
+        _(
+            "The application signs in to the database as somebody who passes row-level security by. Run manage.py migrate."
+        ),
     ),
     "clock": Words(
         _("Clock"),
@@ -177,6 +179,8 @@ IN_WORDS: Final[Mapping[str, Words]] = {
     ),
     "broker": Words(_("Broker"), _("Jobs wait; data entry goes on. Start Valkey or Redis, or look at BROKER_URL.")),
     "disk": Words(
-        _("Disk"), _("It is nearly full: backups and exports will fail, then entries. Make room."), _("%(percent)s %% free")
+        _("Disk"),
+        _("It is nearly full: backups and exports will fail, then entries. Make room."),
+        _("%(percent)s %% free"),
     ),
 }

@@ -12,9 +12,7 @@ from registry.models import Person, SignInEvent
 Kind = SignInEvent.Kind
 
 
-def record(
-    kind: SignInEvent.Kind, *, request: HttpRequest, person: Person | None, by: int | None = None
-) -> None:
+def record(kind: SignInEvent.Kind, *, request: HttpRequest, person: Person | None, by: int | None = None) -> None:
     """Add a row to the record; `by` is the key of who did it, where it was not the person."""
     # A person taken from a session is wrapped, and one from a token has no row behind it: the key is all it takes.
     SignInEvent.objects.create(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.mixins import LogoutFunctionalityMixin
 from allauth.account.views import PasswordChangeView, PasswordResetFromKeyView, PasswordResetView
 from allauth.mfa.totp.views import ActivateTOTPView, DeactivateTOTPView
@@ -52,6 +53,8 @@ class ChangePassword(PasswordChangeView):  # type: ignore[misc]  # allauth has n
         """Change it. The sessions end because each carries a digest of the password it began with."""
         response: HttpResponse = super().form_valid(form)
         _chosen_by(form.user)
+        # The present password was typed here: what comes next need not ask for it again.
+        record_authentication(self.request, form.user, method="password", reauthenticated=True)
         record(Kind.PASSWORD_CHANGED, request=self.request, person=form.user)
         return response
 

@@ -82,6 +82,11 @@ def _used(request: HttpRequest, user: Person, authenticator: Authenticator, **_m
         record(Kind.RECOVERY_CODE_USED, request=request, person=user)
 
 
+def is_held_back(request: HttpRequest, caller: Caller) -> bool:
+    """Return whether who is signed in must do something before they go on."""
+    return must_change_password(request.user) or is_missing(request.session, caller)
+
+
 class SecondFactor:
     """Sends whoever must change their password, or lacks a required second factor, to where that is done.
 

@@ -68,7 +68,11 @@ def open_sessions(person: Person, *, this: SessionBase, now: datetime) -> list[O
 def _is_of(row: Session, person: Person, *, now: datetime) -> bool:
     session = row.get_decoded()
     own = session.get(SESSION_KEY) == str(person.pk)
-    return own and session.get(HASH_SESSION_KEY) == person.get_session_auth_hash() and not is_over(session, at=now.timestamp())
+    return (
+        own
+        and session.get(HASH_SESSION_KEY) == person.get_session_auth_hash()
+        and not is_over(session, at=now.timestamp())
+    )
 
 
 def _open_session(row: Session, *, this: SessionBase) -> OpenSession:

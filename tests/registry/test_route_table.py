@@ -107,7 +107,7 @@ AGREED = {
     "page-person-new": {"get": MANAGE, "post": MANAGE},
     "page-person": {"get": MANAGE, "post": MANAGE},
     "page-person-roles": {"post": MANAGE},
-    "page-role": {"post": MANAGE},
+    "page-role": {"get": MANAGE, "post": MANAGE},
     "page-sites": {"get": MANAGE, "post": MANAGE},
     "page-site-settings": {"get": MANAGE, "post": MANAGE},
     "page-tokens": {"get": set(), "post": set()},
