@@ -95,6 +95,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "registry.navigation.navigation",
+                "registry.looks.looks",
             ],
         },
     },
@@ -316,6 +317,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "forget drafts that nobody came back to": {
         "task": "crf.forget_old_drafts",
+        "schedule": crontab(hour=3, minute=20),
+        "options": {"expires": 3600},
+    },
+    "forget sessions that are over": {
+        "task": "registry.forget_sessions",
         "schedule": crontab(hour=3, minute=20),
         "options": {"expires": 3600},
     },

@@ -137,6 +137,18 @@ AGREED = {
     "page-photograph-lesion_assessment": {"get": READ, "post": ENTER},
     "page-photograph-picture-lesion_assessment": {"get": {"export_with_identifiers"}},
     "page-photograph-thumbnail-lesion_assessment": {"get": {"export_with_identifiers"}},
+    "account-sessions": {"post": set()},
+    "looks": {"post": set()},
+    "page-people": {"get": MANAGE},
+    "page-person-new": {"get": MANAGE, "post": MANAGE},
+    "page-person": {"get": MANAGE, "post": MANAGE},
+    "page-person-roles": {"post": MANAGE},
+    "page-role": {"get": MANAGE, "post": MANAGE},
+    "page-sites": {"get": MANAGE, "post": MANAGE},
+    "page-site-settings": {"get": MANAGE, "post": MANAGE},
+    "page-tokens": {"get": set(), "post": set()},
+    "page-token": {"post": set()},
+    "page-health": {"get": MANAGE},
 }
 """The rights of which a caller needs one, by name of the address and method."""
 
