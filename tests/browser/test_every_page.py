@@ -8,7 +8,7 @@ from tests.browser.conftest import violations
 from tests.conftest import caller_now, make_person
 from tests.crf.examples import saved
 
-PAGES = ["home", "account"]
+PAGES = ["home", "account", "page-exports", "page-endpoints", "page-jobs"]
 
 
 @pytest.mark.parametrize(("size", "dark"), [("desk", False), ("desk", True), ("tablet", False)])
