@@ -2,12 +2,14 @@
 
 A check is a row beside the form it belongs to: a stable code, the variable at which it is said, words that tell the
 coordinator what to do, and a pure function over plain values. Checks that every form needs are derived here from the
-declarations of its variables. No database, no clock: `today` is passed in.
+declarations of its variables. What follows from recorded values by itself (`Derived`) is declared in the same way. No
+database, no clock: `today` is passed in.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any
 
@@ -59,11 +61,34 @@ class Check:
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Derived:
+    """A value that follows from recorded ones, shown live beside the variable `at` and saved nowhere.
+
+    `value` returns what is shown before `unit`, None when too little is recorded; a text is an English message.
+    `reads` is as in `Check`.
+    """
+
+    name: str
+    label: str
+    at: str
+    value: Callable[[Row, Chart], Decimal | float | int | str | None]
+    unit: str = ""
+    reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def shown(self, row: Row, chart: Chart) -> str | None:
+        """Return the value as it is shown, None when there is none; what is no whole number has one decimal."""
+        value = self.value(row, chart)
+        if value is None or isinstance(value, str):
+            return value and _(value)
+        return f"{value}" if isinstance(value, int) else f"{value:.1f}"
+
+
 def hard_findings(
     form: type[Form], row: Row, *, status: Status, missing: Mapping[str, str], chart: Chart, today: date
 ) -> Iterator[Finding]:
     """Yield what must be mended before the entry can be saved; the first finding at a variable is the one to show."""
-    hidden = _hidden(form, row)
+    hidden = hidden_variables(form, row)
     if missing:
         yield from _missing_reasons(form, row, missing, hidden)
     for name in hidden:
@@ -92,16 +117,17 @@ def required_but_blank(
     """Return the required variables that are shown and have neither a value nor a missing-value reason."""
     blank = [name for name in _required_of(form) if row[name] is None and name not in missing]
     if blank and hidden is None:
-        hidden = _hidden(form, row)
+        hidden = hidden_variables(form, row)
     return [name for name in blank if name not in (hidden or ())]
 
 
 @cache
 def reads_of(form: type[Form]) -> Mapping[str, tuple[str, ...]]:
-    """Return the variables of other rows of a patient that the checks of `form` read, by form name."""
+    """Return the variables of other rows of a patient that checks and derived values of `form` read, by form name."""
     birth = {patient_form().form_name(): ("birth_date",)} if _dates(form) else {}
     read: dict[str, dict[str, None]] = {}
-    for source in [birth, *(check.reads for check in (*form.hard_checks, *form.soft_checks))]:
+    rules: list[Check | Derived] = [*form.hard_checks, *form.soft_checks, *form.derived]
+    for source in [birth, *(rule.reads for rule in rules)]:
         for name, variables in source.items():
             read.setdefault(name, {}).update(dict.fromkeys(variables))
     order = [other.form_name() for other in all_forms()]
@@ -113,7 +139,7 @@ def _required_of(form: type[Form]) -> tuple[str, ...]:
     return tuple(name for name, variable in form.variables().items() if variable.required)
 
 
-def _hidden(form: type[Form], row: Row) -> tuple[str, ...]:
+def hidden_variables(form: type[Form], row: Row) -> tuple[str, ...]:
     """Return the variables that the branching logic does not show, in the order of their declaration."""
     return _hidden_by(form, tuple([text(row[name]) for name, text in _asked_by_logic(form)]))
 

@@ -35,10 +35,23 @@ class Item:
         )
 
 
-WORK: Final = (Item("home", _("Patients"), frozenset({Right.READ}), under=("page-site", "page-patient*")),)
+EXPORTING: Final = frozenset(
+    {Right.EXPORT_WITH_IDENTIFIERS, Right.EXPORT_POOLED_DEIDENTIFIED, Right.EXPORT_POOLED_WITH_IDENTIFIERS}
+)
+WORK: Final = (
+    Item("home", _("Patients"), frozenset({Right.READ}), under=("page-site", "page-patient*", "page-entr*")),
+    Item(
+        "page-endpoints",
+        _("Endpoints"),
+        frozenset({Right.SEE_POOLED_ENDPOINTS}),
+        under=("page-endpoint*", "page-outcome"),
+    ),
+    Item("page-exports", _("Exports"), EXPORTING, under=("page-export*",)),
+)
 """What the day's work is done with."""
 SETTINGS: Final = (
     Item("account", _("My account"), under=("account_*", "mfa_*")),
+    Item("page-jobs", _("Jobs"), frozenset({Right.MANAGE})),
     Item("docs", _("REST API")),
 )
 """What is looked after now and then."""

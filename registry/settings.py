@@ -308,6 +308,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(hour=3, minute=10),
         "options": {"expires": 3600},
     },
+    "forget drafts that nobody came back to": {
+        "task": "crf.forget_old_drafts",
+        "schedule": crontab(hour=3, minute=20),
+        "options": {"expires": 3600},
+    },
     "check that no change was missed": {
         "task": "exports.nightly_check",
         "schedule": crontab(hour=2, minute=15),

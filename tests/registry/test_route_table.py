@@ -55,6 +55,7 @@ PAGES = {
 }
 """Who may open the addresses that are neither of the API nor pages of ours."""
 
+DRAFTING = ("live", "live-new", "draft", "draft-new")
 READ, ENTER, MANAGE = {"read"}, {"enter"}, {"manage"}
 EXPORT = {"export_with_identifiers", "export_pooled_deidentified", "export_pooled_with_identifiers"}
 POOLED = {"see_pooled_endpoints"}
@@ -99,8 +100,34 @@ AGREED = {
     "endpoint-recompute": {"post": POOLED},
     "recomputation": {"get": READ},
     # Pages
-    "home": {"get": set()},
+    "home": {"get": set(), "post": READ},
+    "page-site": {"get": READ, "post": READ},
+    "page-site-deleted": {"get": READ},
+    "page-patient": {"get": READ},
+    **{f"page-delete-{form}": {"get": ENTER, "post": ENTER} for form in COMPLETE},
+    **{f"page-restore-{form}": {"get": ENTER, "post": ENTER} for form in COMPLETE},
     "account": {"get": set()},
+    "page-patient-new": {"get": ENTER, "post": ENTER},
+    "page-entry-patient": {"get": READ, "post": ENTER},
+    **{f"page-entries-{form}": {"get": READ} for form in REPEATING},
+    **{f"page-entry-new-{form}": {"get": ENTER, "post": ENTER} for form in REPEATING},
+    **{f"page-entry-{form}": {"get": READ, "post": ENTER} for form in REPEATING},
+    **{f"page-{what}-{form}": {"post": ENTER} for what in DRAFTING for form in COMPLETE},
+    "page-exports": {"get": READ, "post": EXPORT},
+    "page-export-preview": {"post": EXPORT},
+    "page-export": {"get": READ},
+    "page-export-file": {"get": EXPORT},
+    "page-export-cancel": {"post": READ},
+    "page-export-again": {"post": EXPORT},
+    "page-export-discard": {"post": READ},
+    "page-endpoints": {"get": POOLED},
+    "page-endpoints-recompute": {"post": POOLED},
+    "page-endpoint-patients": {"get": READ},
+    "page-endpoint-patients-at": {"get": READ},
+    "page-outcome": {"get": READ},
+    "page-jobs": {"get": MANAGE},
+    "page-job-cancel": {"post": MANAGE},
+    "page-job-restart": {"post": MANAGE},
 }
 """The rights of which a caller needs one, by name of the address and method."""
 
@@ -185,6 +212,10 @@ OF_PAGES = {
 """What stands in the addresses of pages."""
 
 
+OF_AN_ENTRY = ("entry", "live", "draft")
+"""Pages at whose address there is a saved entry."""
+
+
 def make_query_and_lock(by):
     """Save a query on a patient of NIM, and a lock there, and return their keys."""
     saved("patient", by=by, site="NIM")
@@ -203,7 +234,7 @@ def somebody(sites):
         if "record_id" in ROUTES[name][1]:
             saved("patient", by=data_manager, site="NIM")
         for form in REPEATING:
-            if name in (f"{form}-instance", f"{form}-restore"):
+            if name in (f"{form}-instance", f"{form}-restore", *(f"page-{page}-{form}" for page in OF_AN_ENTRY)):
                 saved(form, by=data_manager, record_id="NIM-001")
         own = {"kind": Kind.EXPORT, "requested_by": person, "sites": ["NIM"], "state": State.WAITING}
         cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True, "filter": None}
@@ -212,6 +243,7 @@ def somebody(sites):
         see_everything()
         arguments = {
             "record_id": "NIM-001",
+            "key": "cr",
             "instance": 1,
             "code": "NIM",
             "job_id": Job.objects.create(**{**own, "kind": kind}, parameters=cut).pk,
