@@ -180,9 +180,16 @@ class NotesField(TextField):
 
 
 class FileField(TextField):
-    """The name of a stored file; the file itself comes and goes through its own door, never as a value."""
+    """The name of a stored file; the file itself comes and goes through its own door, never as a value.
+
+    `taken_on` names the variable of the form with the day it was taken, `shown_with` those that are read beside it.
+    """
 
     field_type = "file"
+
+    def __init__(self, label: str, *, taken_on: str = "", shown_with: Sequence[str] = (), **declaration: Any) -> None:
+        super().__init__(label, **declaration)
+        self.taken_on, self.shown_with = taken_on, tuple(shown_with)
 
     def read(self, value: Any) -> str:
         """Refuse: a name is not a photograph."""

@@ -95,6 +95,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "registry.navigation.navigation",
+                "registry.looks.looks",
             ],
         },
     },
@@ -104,6 +105,13 @@ TEMPLATES = [
 MAX_BODY_BYTES = ENVIRONMENT.max_body_bytes
 MAX_BULK_ENTRIES = 10_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# A photograph, and what forms send around it. Uploads stay in memory: no patient's picture is ever on a disk beside the
+# database, and a request that is larger brings no file.
+MAX_PHOTOGRAPH_BYTES = ENVIRONMENT.max_photograph_bytes
+MAX_PHOTOGRAPH_PIXELS = ENVIRONMENT.max_photograph_pixels
+MAX_UPLOAD_BYTES = max(MAX_BODY_BYTES, MAX_PHOTOGRAPH_BYTES) + 65_536
+FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_UPLOAD_BYTES
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 # Calls a minute that are answered (registry/throttling.py), and how many proxies say from which address they come.
 RATE_PER_TOKEN = ENVIRONMENT.rate_per_token
 RATE_PER_ADDRESS = ENVIRONMENT.rate_per_address
@@ -310,6 +318,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "forget drafts that nobody came back to": {
         "task": "crf.forget_old_drafts",
+        "schedule": crontab(hour=3, minute=20),
+        "options": {"expires": 3600},
+    },
+    "forget sessions that are over": {
+        "task": "registry.forget_sessions",
         "schedule": crontab(hour=3, minute=20),
         "options": {"expires": 3600},
     },

@@ -87,7 +87,13 @@ class LesionAssessment(RepeatingForm):
         "Why it could not be evaluated", show_if="[lesion_response] = 'NE'", sdtm="RS.RSREASND"
     )
     systemic_flare = YesNoField("Flare of systemic lupus", sdtm="CE.CEOCCUR")
-    lesion_photo = FileField("Photograph", note="JPEG or PNG", identifier=True)
+    lesion_photo = FileField(
+        "Photograph",
+        note="JPEG or PNG",
+        identifier=True,
+        taken_on="lesion_date",
+        shown_with=["lesion_clearance", "lesion_response"],
+    )
     lesion_notes = NotesField("Notes", identifier=True)
 
     soft_checks: ClassVar = [

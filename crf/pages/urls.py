@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-import crf.api.urls  # noqa: F401 -- registers how record ids and instances stand in addresses
+import crf.addresses  # noqa: F401 -- registers how record ids and instances stand in addresses
 from crf.forms import patient_form, repeating_forms
 from crf.pages.deleting import Delete, Restore
 from crf.pages.home import Home
@@ -33,4 +33,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sites/<site_code:code>/", SiteHome.as_view(), name="page-site"),
     path("sites/<site_code:code>/deleted/", SiteDeleted.as_view(), name="page-site-deleted"),
     *_of_patients(),
+    path("", include("crf.pages.photograph_urls")),
 ]

@@ -106,7 +106,7 @@ class ExportFile(ExportView):
         """Describe the call."""
         file: dict[str, Any] = {"type": "string", "format": "binary"}
         problems = (400, 401, 403, 404, 409, 410)
-        return Operation("The file of an export", responses={200: file}, content_type=XLSX, problems=problems)
+        return Operation("The file of an export", responses={200: file}, content_types=(XLSX,), problems=problems)
 
     def get(self, request: Request, job_id: UUID) -> HttpResponseBase:
         """Stream the file, if the caller may still have it."""

@@ -22,6 +22,7 @@ from registry.page_views import PageView
 from registry.rights import MATRIX, Right, Role, anywhere
 from tests.conftest import SINCE, Api, Browser, make_person, see_everything
 from tests.crf.examples import COMPLETE, REPEATING, saved
+from tests.crf.photographs import stored
 from tests.registry.test_api import problem
 
 ANYBODY, SIGNED_IN, NOBODY = "anybody", "signed in", "nobody"
@@ -59,6 +60,7 @@ DRAFTING = ("live", "live-new", "draft", "draft-new")
 READ, ENTER, MANAGE = {"read"}, {"enter"}, {"manage"}
 EXPORT = {"export_with_identifiers", "export_pooled_deidentified", "export_pooled_with_identifiers"}
 POOLED = {"see_pooled_endpoints"}
+PHOTOGRAPH = "lesion_assessment-lesion_photo"
 AGREED = {
     "me": {"get": set()},
     "sites": {"get": set(), "post": MANAGE},
@@ -75,6 +77,9 @@ AGREED = {
     "patient": {"get": READ, "patch": ENTER, "delete": ENTER},
     **{f"{form}-instances": {"get": READ, "post": ENTER} for form in REPEATING},
     **{f"{form}-instance": {"get": READ, "patch": ENTER, "delete": ENTER} for form in REPEATING},
+    PHOTOGRAPH: {"get": {"export_with_identifiers"}, "post": ENTER, "delete": ENTER},
+    f"{PHOTOGRAPH}-stored": {"get": {"export_with_identifiers"}},
+    f"{PHOTOGRAPH}-one": {"get": {"export_with_identifiers"}},
     "deleted": {"get": READ},
     **{f"{form}-restore": {"post": ENTER} for form in COMPLETE},
     **{f"{form}-pooled": {"get": READ} for form in COMPLETE},
@@ -128,6 +133,22 @@ AGREED = {
     "page-jobs": {"get": MANAGE},
     "page-job-cancel": {"post": MANAGE},
     "page-job-restart": {"post": MANAGE},
+    "page-photographs": {"get": READ},
+    "page-photograph-lesion_assessment": {"get": READ, "post": ENTER},
+    "page-photograph-picture-lesion_assessment": {"get": {"export_with_identifiers"}},
+    "page-photograph-thumbnail-lesion_assessment": {"get": {"export_with_identifiers"}},
+    "account-sessions": {"post": set()},
+    "looks": {"post": set()},
+    "page-people": {"get": MANAGE},
+    "page-person-new": {"get": MANAGE, "post": MANAGE},
+    "page-person": {"get": MANAGE, "post": MANAGE},
+    "page-person-roles": {"post": MANAGE},
+    "page-role": {"get": MANAGE, "post": MANAGE},
+    "page-sites": {"get": MANAGE, "post": MANAGE},
+    "page-site-settings": {"get": MANAGE, "post": MANAGE},
+    "page-tokens": {"get": set(), "post": set()},
+    "page-token": {"post": set()},
+    "page-health": {"get": MANAGE},
 }
 """The rights of which a caller needs one, by name of the address and method."""
 
@@ -225,29 +246,33 @@ def make_query_and_lock(by):
     return {"query_id": DataQuery.objects.create(**at, **asked).pk, "lock_id": lock.pk}
 
 
+def photograph_at_nim(by):
+    """Save an assessment at NIM with a photograph, and return its name."""
+    saved("lesion_assessment", by=by, record_id="NIM-001", status="incomplete")
+    return {"name": stored(record_id="NIM-001", by=by).values["lesion_photo"], "file_variable": "lesion_photo"}
+
+
 @pytest.fixture
 def somebody(sites):
     """Return a function that makes a person of a role at a site, and what is at the address of a route."""
 
     def make(role, site, data_manager, name):
         person = make_person(role, site=site, username="somebody")
+        arguments = {"record_id": "NIM-001", "instance": 1, "code": "NIM", "username": "other", "key": "cr"}
         if "record_id" in ROUTES[name][1]:
             saved("patient", by=data_manager, site="NIM")
         for form in REPEATING:
             if name in (f"{form}-instance", f"{form}-restore", *(f"page-{page}-{form}" for page in OF_AN_ENTRY)):
                 saved(form, by=data_manager, record_id="NIM-001")
+        if name.startswith((PHOTOGRAPH, "page-photograph")):
+            arguments |= photograph_at_nim(data_manager)
         own = {"kind": Kind.EXPORT, "requested_by": person, "sites": ["NIM"], "state": State.WAITING}
         cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True, "filter": None}
         kind = Kind.ENDPOINTS if name == "recomputation" else Kind.EXPORT
         other = make_person(Role.COORDINATOR, site="NIM", username="other")
         see_everything()
-        arguments = {
-            "record_id": "NIM-001",
-            "key": "cr",
-            "instance": 1,
-            "code": "NIM",
+        arguments |= {
             "job_id": Job.objects.create(**{**own, "kind": kind}, parameters=cut).pk,
-            "username": "other",
             "report_id": Report.objects.create(name="mine", title="Mine", made_by=person).pk,
             "membership_id": Membership.objects.get(person=other).pk,
         }

@@ -26,6 +26,7 @@ from registry.row_security import UndecidedTable, access_to
 from registry.settings import OWNER
 from tests.conftest import SITES, Api, as_owner, caller_now, make_person, seeing
 from tests.crf.examples import REPEATING, body, saved
+from tests.crf.photographs import stored
 
 TABLES = dict(row_security.tables())
 OF_PEOPLE_NOT_PATIENTS = {"registry_membership", "registry_token"}
@@ -46,6 +47,7 @@ def fill():
         assert Api(create_token(person)[0]).send("POST", "/api/v1/patients/", body(), **key).status_code == 201
         for form in REPEATING:
             saved(form, by=by, record_id=record_id)
+        stored(record_id=record_id, by=by, reason="photograph came late")
         with acting(by, door=Door.REST):
             jobs.enqueue(Kind.ENDPOINTS, parameters={}, by=by, sites=[site])
     with seeing(",".join(SITES)):
