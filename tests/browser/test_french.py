@@ -5,6 +5,35 @@ from django.urls import reverse
 
 from registry.rights import Role
 from tests.browser.conftest import violations
+from tests.browser.test_every_page import PAGES
+from tests.registry.test_translations import PACKAGES, catalogue, entries
+
+SHOWN = """() => {
+    const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) found.push(walker.currentNode.textContent);
+    for (const name of ["title", "aria-label", "placeholder", "alt"])
+        for (const element of document.querySelectorAll(`[${name}]`)) found.push(element.getAttribute(name));
+    return found.map((text) => text.trim().replace(/\\s+/g, " "));
+}"""
+"""Returns the texts of a page, seen and heard."""
+
+
+def texts_in_english_only():
+    """Return the texts that have a French of their own, and are not French themselves."""
+    translated = {text: words for package in PACKAGES for (_, text, _), words in entries(catalogue(package)).items()}
+    french = {word for words in translated.values() for word in words}
+    return {text for text in translated if text not in french}
+
+
+@pytest.mark.parametrize("size", ["desk", "tablet"])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_has_english_left_or_is_cut_off_by_longer_words(name, size, at):
+    tab = at(Role.DATA_MANAGER, site=None, size=size, locale="fr-FR")
+
+    tab.goto(reverse(name))
+
+    assert set(tab.evaluate(SHOWN)) & texts_in_english_only() == set()
+    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 @pytest.mark.parametrize("size", ["desk", "tablet"])
