@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-import crf.api.urls  # noqa: F401 -- registers what stands in the addresses
+import crf.addresses  # noqa: F401 -- registers what stands in the addresses
 from crf.forms import Form
 from crf.pages.photographs import PhotographOfEntry, PhotographsOfPatient, PictureOfEntry, forms_with_files
 

@@ -10,7 +10,9 @@ import pytest
 from django.db import NotSupportedError, ProgrammingError, connection, connections, models, transaction
 from django.test.utils import isolate_apps
 
+from crf.drafts import keep_draft
 from crf.forms import all_forms, forms_by_name
+from crf.judging import Place
 from exports import jobs
 from exports.models import Kind
 from exports.recompute import recompute_stale
@@ -53,6 +55,9 @@ def fill():
     for site, person_id in people.items():
         by = caller_of(person_id, now=jobs.database_time())
         saved("adverse_event", by=by, record_id=f"{site}-001")
+        with acting(by, door=Door.PAGE):
+            at = Place(all_forms()[0], site=site)
+            keep_draft(at, {"texts": {}}, site=site, version=None, by=by, now=jobs.database_time())
     return people
 
 
