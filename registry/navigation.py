@@ -35,7 +35,10 @@ class Item:
         )
 
 
-WORK: Final = (Item("home", _("Patients"), frozenset({Right.READ}), under=("page-site", "page-patient*")),)
+WORK: Final = (
+    Item("home", _("Patients"), frozenset({Right.READ}), under=("page-site", "page-patient*")),
+    Item("page-imports", _("Import"), frozenset({Right.ENTER}), under=("page-import*",)),
+)
 """What the day's work is done with."""
 SETTINGS: Final = (
     Item("account", _("My account"), under=("account_*", "mfa_*")),

@@ -134,9 +134,7 @@ class Target:
             else:
                 self._settle(submission, name, present, answer, current)
 
-    def _settle(
-        self, submission: Submission, name: str, present: Answer, answer: Answer, current: Entry
-    ) -> None:
+    def _settle(self, submission: Submission, name: str, present: Answer, answer: Answer, current: Entry) -> None:
         """Do with a conflict what the person chose for this version of the entry, else refuse it."""
         choice = self.row.choices.get(name, {})
         take = choice.get("take") if choice.get("version") == current.version else None
@@ -177,9 +175,7 @@ class Target:
         )
 
 
-def _answers(
-    submission: Submission, current: Entry | None, base: Entry | None
-) -> Iterator[tuple[str, Answer]]:
+def _answers(submission: Submission, current: Entry | None, base: Entry | None) -> Iterator[tuple[str, Answer]]:
     """Yield what the file says of each variable that it speaks of, and of the status; settles what belongs together.
 
     A reason that stands in the file as it was saved gives way to a value that was typed beside it.

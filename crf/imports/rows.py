@@ -178,9 +178,7 @@ def _row(
     return row
 
 
-def _by_column(
-    row: FileRow, columns: Mapping[int, str], cells: Mapping[int, Content]
-) -> Iterator[tuple[str, str]]:
+def _by_column(row: FileRow, columns: Mapping[int, str], cells: Mapping[int, Content]) -> Iterator[tuple[str, str]]:
     """Yield the readable cells with the names of their columns; note the others on the row."""
     for place, content in cells.items():
         name = columns.get(place)
@@ -201,4 +199,3 @@ def _number(row: FileRow, name: str, text: str) -> int | None:
     message = _("%(name)s: write a number from 1 in digits, or leave it as it was.") % {"name": name}
     row.unread.append((name, "not_an_integer", message))
     return None
-

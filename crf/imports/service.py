@@ -8,7 +8,7 @@ if every verdict is still the one that the person saw.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -88,8 +88,11 @@ def bring(name: str, content: bytes, found: FileContent, *, site: str, by: Calle
 
 
 def find(import_id: int, *, by: Caller, hold: bool = False) -> Import:
-    """Return an import that the caller may see; `hold` keeps others from changing it. Raises NotFound."""
-    imports = Import.objects.visible_to(by)
+    """Return an import; `hold` keeps others from changing it.
+
+    Raises NotFound at a site that the caller does not see, NotAllowed at one where they enter no data.
+    """
+    imports = Import.objects.filter(site_id__in=by.sites_with(Right.READ))
     if hold:
         imports = imports.select_for_update()
     else:
@@ -97,6 +100,8 @@ def find(import_id: int, *, by: Caller, hold: bool = False) -> Import:
     found = imports.filter(pk=import_id).first()
     if found is None:
         raise NotFound
+    if not by.may(Right.ENTER, at=found.site_id):
+        raise NotAllowed
     return found
 
 
@@ -110,7 +115,11 @@ def choose(import_id: int, choices: Mapping[tuple[int, str], str], *, by: Caller
     by_number = {row.number: row for row in rows}
     for (number, name), take in choices.items():
         row = by_number.get(number)
-        cell = next((cell for cell in row.findings if cell["field"] == name and "who_version" in cell), None) if row else None
+        cell = (
+            next((cell for cell in row.findings if cell["field"] == name and "who_version" in cell), None)
+            if row
+            else None
+        )
         if row is None or cell is None:
             raise NotFound
         row.choices[name] = {"take": take, "version": cell["who_version"]}
@@ -165,18 +174,22 @@ def is_something(brought: Import) -> bool:
     return bool(brought.counts.get(Verdict.NEW) or brought.counts.get(Verdict.CHANGED))
 
 
-def note_preview(rows: Iterable[ImportRow], *, site: str) -> None:
-    """Note that the acting person was shown what is saved of the patients of these rows."""
-    for name in dict.fromkeys(row.form for row in rows):
-        shown = [row for row in rows if row.form == name and row.record_id]
-        note_reading(forms_by_name()[name], [_Shown(row.record_id, site) for row in shown])  # type: ignore[misc]
-
-
-class _Shown(msgspec.Struct):
-    """What the note of an access needs of an entry."""
+@dataclass
+class _Shown:
+    """Whose values a row of a preview shows."""
 
     record_id: str
     site: str
+
+
+def note_preview(rows: Iterable[ImportRow]) -> None:
+    """Note that the acting person was shown what is saved of the patients of these rows."""
+    by_form: dict[str, list[_Shown]] = {}
+    for row in rows:
+        if row.record_id:
+            by_form.setdefault(row.form, []).append(_Shown(row.record_id, row.site_id))
+    for name, shown in by_form.items():
+        note_reading(forms_by_name()[name], shown)
 
 
 def at_site(by: Caller, site: str) -> Caller:
@@ -273,7 +286,11 @@ def _say(brought: Import, targets: Sequence[Target], results: Sequence[Result]) 
         row = target.row
         row.verdict = next(
             (verdict for verdict in (Verdict.REFUSED, Verdict.CONFLICT) if verdict in verdicts),
-            Verdict.NEW if target.current is None else Verdict.CHANGED if Verdict.CHANGED in verdicts else Verdict.UNCHANGED,
+            Verdict.NEW
+            if target.current is None
+            else Verdict.CHANGED
+            if Verdict.CHANGED in verdicts
+            else Verdict.UNCHANGED,
         )
         row.findings = [_told(cell, target) for cell in cells]
     counts = Counter(str(target.row.verdict) for target in targets)

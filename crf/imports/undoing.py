@@ -44,7 +44,12 @@ def what_was_done(before: Entry | None, after: Entry | None) -> dict[str, Any] |
     changed_status = [STATUS] if after.status != before.status else []
     if not names and not changed_status:
         return None
-    return {**place, "created": False, "before": _said(before, names + changed_status), "after": _said(after, names + changed_status)}
+    return {
+        **place,
+        "created": False,
+        "before": _said(before, names + changed_status),
+        "after": _said(after, names + changed_status),
+    }
 
 
 def undo(brought: Import, *, by: Caller, reason: str | None, now: datetime) -> None:
@@ -151,7 +156,9 @@ def _delete(created: Sequence[ImportRow], *, by: Caller, reason: str) -> None:
             raise CannotUndo([_problem(row.form, done["record_id"], done["instance"], "locked", message)]) from None
         except (NotFound, NotAllowed):
             message = _("The entry was deleted after the import. Bring it back first.")
-            raise CannotUndo([_problem(row.form, done["record_id"], done["instance"], "changed_since", message)]) from None
+            raise CannotUndo(
+                [_problem(row.form, done["record_id"], done["instance"], "changed_since", message)]
+            ) from None
 
 
 def _changed(created: Sequence[ImportRow]) -> Iterator[Problem]:

@@ -353,7 +353,9 @@ class _Sheet:
             raise _not_xlsx() from None
         if not isfinite(value):
             raise _not_xlsx()
-        is_date = DIGITS.fullmatch(self._style) and int(self._style) < len(self._dates) and self._dates[int(self._style)]
+        is_date = (
+            DIGITS.fullmatch(self._style) and int(self._style) < len(self._dates) and self._dates[int(self._style)]
+        )
         if is_date and value.is_integer() and 0 < value < 2_958_466:
             return (self._zero + timedelta(days=value)).isoformat()
         if is_date or abs(value) > 10**15:

@@ -85,8 +85,7 @@ class Import(models.Model):
             ),
             models.CheckConstraint(
                 name="undone_imports_say_when",
-                condition=Q(state="undone", undone_at__isnull=False)
-                | (~Q(state="undone") & Q(undone_at__isnull=True)),
+                condition=Q(state="undone", undone_at__isnull=False) | (~Q(state="undone") & Q(undone_at__isnull=True)),
             ),
             models.UniqueConstraint(
                 fields=["site", "digest"], condition=Q(state="applied"), name="file_is_applied_once_at_a_site"
@@ -95,6 +94,11 @@ class Import(models.Model):
 
     def __str__(self) -> str:
         return f"import {self.pk}"
+
+    @property
+    def problems(self) -> int:
+        """How many entries are refused or in conflict."""
+        return sum(self.counts.get(verdict.value, 0) for verdict in (Verdict.REFUSED, Verdict.CONFLICT))
 
 
 class ImportRow(models.Model):

@@ -34,7 +34,13 @@ def dose(coordinator, patient):
 def changed(form, record_id, instance, changes, *, by, version=1):
     with acting(by, door=Door.REST):
         return change_entry(
-            forms_by_name()[form], record_id, instance, patch(form, changes), by=by, version=version, reason="seen again"
+            forms_by_name()[form],
+            record_id,
+            instance,
+            patch(form, changes),
+            by=by,
+            version=version,
+            reason="seen again",
         )
 
 
@@ -55,7 +61,9 @@ def test_a_preview_says_what_is_new_changed_and_unchanged_and_saves_nothing(impo
 
 def test_what_is_applied_is_saved_once_with_its_reason_and_its_import_in_the_history(importer, patient):
     earlier = {"dose_start": "2019-01-01", "dose_end": "2019-03-01"}
-    brought = importer.bring({"record_id": "MTP-001", "instance": "", **DOSE}, {"record_id": "MTP-001", **DOSE, **earlier})
+    brought = importer.bring(
+        {"record_id": "MTP-001", "instance": "", **DOSE}, {"record_id": "MTP-001", **DOSE, **earlier}
+    )
 
     assert importer.apply(brought) is True
     assert importer.apply(brought) is True
@@ -126,7 +134,13 @@ def test_what_changed_since_the_preview_is_shown_before_it_is_applied(importer, 
 
 def test_an_import_is_undone_as_one_change(importer, dose):
     brought = importer.bring(
-        {"record_id": "MTP-001", "instance": "1", "dose_mg": "7.5", "dose_end": "2020-03-01", "dose_stop_reason": "lost"},
+        {
+            "record_id": "MTP-001",
+            "instance": "1",
+            "dose_mg": "7.5",
+            "dose_end": "2020-03-01",
+            "dose_stop_reason": "lost",
+        },
         {"record_id": "MTP-001", "instance": "", **DOSE, "dose_start": "2021-01-01"},
     )
     importer.apply(brought)
@@ -175,20 +189,34 @@ def test_undo_leaves_later_changes_of_other_values(importer, data_manager, dose)
 
 def test_blank_keeps_CLEAR_takes_away_and_a_reason_stands_in_its_place(importer, coordinator, patient):
     brought = importer.bring(
-        {"record_id": "MTP-001", "birth_date": "", "sex": CLEAR, "race": "", "race__missing": "UNK", "systemic_lupus__missing": "NAV", "status": "incomplete"}
+        {
+            "record_id": "MTP-001",
+            "birth_date": "",
+            "sex": CLEAR,
+            "race": "",
+            "race__missing": "UNK",
+            "systemic_lupus__missing": "NAV",
+            "status": "incomplete",
+        }
     )
 
     importer.apply(brought)
 
     after = Patient.objects.get()
-    assert (after.birth_date, after.sex, after.missing) == (date(1970, 5, 1), None, {"race": "UNK", "systemic_lupus": "NAV"})
+    assert (after.birth_date, after.sex, after.missing) == (
+        date(1970, 5, 1),
+        None,
+        {"race": "UNK", "systemic_lupus": "NAV"},
+    )
 
 
 def test_rows_of_another_site_are_not_there(data_manager, patient):
     saved("patient", by=data_manager, site="NIM")
     importer = Importer(data_manager)
 
-    brought = importer.bring({"record_id": "NIM-001", "instance": "", **DOSE}, {"record_id": "NIM-002", "instance": "", **DOSE})
+    brought = importer.bring(
+        {"record_id": "NIM-001", "instance": "", **DOSE}, {"record_id": "NIM-002", "instance": "", **DOSE}
+    )
 
     assert [row[1][-1] for row in findings(brought)] == [("record_id", "refused", "patient_not_found")] * 2
 
