@@ -29,12 +29,11 @@ from crf.imports.refusals import (
     PreviewChanged,
 )
 from crf.imports.rows import read_file
-from crf.imports.tables import MAX_FILE_BYTES
 from crf.imports.template import csv_template, template_name, workbook_template
 from crf.imports.undoing import undo
 from crf.models.import_file import Import, ImportRow, ImportState, Verdict
 from registry.api import ApiView, answer, caller, change_reason, raw_body, read_body
-from registry.bodies import Reader, one_of, read_members
+from registry.bodies import Reader, WrongMember, one_of, read_members
 from registry.openapi import IDEMPOTENCY_KEY, Component, Operation, header, listing, parameter
 from registry.preconditions import tag_to_match
 from registry.problems import Problem, bad_request, request_error
@@ -163,7 +162,7 @@ def problem_of_import(exc: Exception) -> Problem | None:
 class Imports(ImportView):
     """The imports at the sites where the caller enters data, and new ones."""
 
-    parser_classes: ClassVar = [_LeavesTheBody]
+    parser_classes = [_LeavesTheBody]
     needs: ClassVar = {"get": anywhere(Right.ENTER), "post": anywhere(Right.ENTER)}
 
     def takes_parameter(self, name: str) -> bool:
@@ -423,7 +422,7 @@ def row_json(row: ImportRow) -> dict[str, Any]:
 
 def _list(value: Any) -> list[Mapping[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise members.WrongMember("wrong_type", _("send a list of objects."))
+        raise WrongMember("wrong_type", _("send a list of objects."))
     return value
 
 
@@ -462,7 +461,7 @@ def _sent(request: Request) -> _Sent:
             raise bad_request(str(name)[:60], "unknown_field", message)
     if "file" not in files:
         raise bad_request("file", "required", _("file: send the file."))
-    sent = files["file"]
+    sent: Any = files["file"]  # the last one, where several came
     return _Sent(sent.read(), sent.name or "", {name: str(fields[name]) for name in fields})
 
 

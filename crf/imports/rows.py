@@ -31,7 +31,10 @@ MAX_NAME: Final = 150
 
 @dataclass(slots=True)
 class FileRow:
-    """One entry as it stands in a file. `cells` are texts by column, blank ones left out; `unread` as (field, code, words)."""
+    """One entry as it stands in a file.
+
+    `cells` are texts by column, blank ones left out; `unread` what could not be read: field, code, words.
+    """
 
     line: int
     form: type[Form]

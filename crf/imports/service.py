@@ -53,7 +53,7 @@ def bring(name: str, content: bytes, found: FileContent, *, site: str, by: Calle
     """
     if not by.may(Right.READ, at=site):
         raise NotFound
-    if not by.may(Right.ENTER, at=site):
+    if not by.may(Right.ENTER, at=site) or by.person_id is None:
         raise NotAllowed
     digest = hashlib.sha256(content).hexdigest()
     if Import.objects.filter(site_id=site, digest=digest, state=ImportState.APPLIED).exists():
@@ -93,11 +93,8 @@ def find(import_id: int, *, by: Caller, hold: bool = False) -> Import:
     Raises NotFound at a site that the caller does not see, NotAllowed at one where they enter no data.
     """
     imports = Import.objects.filter(site_id__in=by.sites_with(Right.READ))
-    if hold:
-        imports = imports.select_for_update()
-    else:
-        imports = imports.select_related("brought_by", "applied_by", "undone_by")
-    found = imports.filter(pk=import_id).first()
+    people = imports.select_related("brought_by", "applied_by", "undone_by")
+    found = (imports.select_for_update() if hold else people).filter(pk=import_id).first()
     if found is None:
         raise NotFound
     if not by.may(Right.ENTER, at=found.site_id):
@@ -134,7 +131,8 @@ def apply(import_id: int, *, preview: str, by: Caller, reason: str | None, now: 
 
     False: what is saved has changed since the preview, and the new preview is kept instead. Applied once, it is not
     applied again, and the answer is the same.
-    Raises NotFound, NotInThisState, PreviewChanged when `preview` is not the one that is kept, ReasonNeeded, CannotApply.
+    Raises NotFound, NotInThisState, PreviewChanged when `preview` is not the one that is kept, ReasonNeeded,
+    AlreadyApplied, CannotApply.
     """
     brought = find(import_id, by=by, hold=True)
     if brought.state == ImportState.APPLIED:
@@ -316,17 +314,16 @@ def _with_problems(target: Target, result: Result) -> list[Cell]:
 
 def _raw(target: Target, name: str | None) -> Cell:
     """Return a cell as it stands in the file, for one that is no value."""
-    texts, saved = target.row.cells, target.current
-    variables = target.form.variables()
-    value = saved.values[name] if saved is not None and name in variables else None
-    return Cell(
-        field=name,
-        verdict=Verdict.REFUSED.value,
-        saved=None if value is None or name is None else variables[name].to_text(value),
-        saved_missing=saved.missing.get(name) if saved is not None and name is not None else None,
-        file=texts.get(name) if name is not None else None,
-        file_missing=texts.get(f"{name}{MISSING}"),
-    )
+    cell = Cell(field=name, verdict=Verdict.REFUSED.value)
+    if name is None:
+        return cell
+    texts, saved, variable = target.row.cells, target.current, target.form.variables().get(name)
+    cell.file, cell.file_missing = texts.get(name), texts.get(f"{name}{MISSING}")
+    if saved is not None and variable is not None:
+        value = saved.values[name]
+        cell.saved = None if value is None else variable.to_text(value)
+        cell.saved_missing = saved.missing.get(name)
+    return cell
 
 
 def _told(cell: Cell, target: Target) -> dict[str, Any]:

@@ -66,7 +66,7 @@ HOW: Final = (
     ),
     gettext_noop("Column names that end in __missing say why there is no value."),
     gettext_noop(
-        "Several codes of one cell are parted by |. Days are written 2024-03-12; where parts are unknown 2024-03 or 2024."
+        "Several codes of one cell are parted by |. Days are written 2024-03-12; some may be 2024-03 or 2024."
     ),
     gettext_noop("Do not rename columns or sheets. Formulas are not taken: paste values."),
 )
@@ -237,7 +237,7 @@ def _row_of(entry: Entry, columns: Sequence[TemplateColumn], left_blank: list[st
 
 
 def _value(entry: Entry, name: str) -> Value:
-    beside = {RECORD_ID: entry.record_id, INSTANCE: entry.instance, VERSION: entry.version}
+    beside: dict[str, Value] = {RECORD_ID: entry.record_id, INSTANCE: entry.instance, VERSION: entry.version}
     if name in beside:
         return beside[name]
     if name == STATUS:

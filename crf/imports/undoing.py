@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from crf import entry as service
 from crf import storage
-from crf.forms import Form, Status, all_forms, forms_by_name, patient_form
+from crf.forms import Form, Status, all_forms, forms_by_name
 from crf.imports.merging import STATUS, read_answer
 from crf.imports.refusals import CannotUndo, NotInThisState
-from crf.models.import_file import Import, ImportRow, ImportState
+from crf.models.import_file import Import, ImportState
 from crf.reading import Problem, Submission
 from crf.refusals import Locked, NotAllowed, NotFound, ReasonNeeded
 from crf.storage import Entry
@@ -29,13 +30,30 @@ Said = dict[str, list[str | None]]
 """Value (as CSV carries it) and missing-value reason by variable; the status by `status`."""
 
 
+class Done(msgspec.Struct):
+    """What applying an import did to one entry: created it, or changed it at the names of `before` and `after`."""
+
+    form: str
+    record_id: str
+    instance: int
+    version: int
+    created: bool
+    before: Said = {}
+    after: Said = {}
+
+    @property
+    def kind(self) -> type[Form]:
+        """The form."""
+        return forms_by_name()[self.form]
+
+
 def what_was_done(before: Entry | None, after: Entry | None) -> dict[str, Any] | None:
-    """Return what has to be known to undo the saving of an entry, None when nothing was saved."""
+    """Return what has to be known to undo the saving of an entry (`Done`), None when nothing was saved."""
     if after is None:
         return None
-    place = {"record_id": after.record_id, "instance": after.instance, "version": after.version}
+    done = Done(after.form.form_name(), after.record_id, after.instance, after.version, created=before is None)
     if before is None:
-        return {**place, "created": True}
+        return _builtins(done)
     names = [
         name
         for name in after.values
@@ -44,12 +62,13 @@ def what_was_done(before: Entry | None, after: Entry | None) -> dict[str, Any] |
     changed_status = [STATUS] if after.status != before.status else []
     if not names and not changed_status:
         return None
-    return {
-        **place,
-        "created": False,
-        "before": _said(before, names + changed_status),
-        "after": _said(after, names + changed_status),
-    }
+    done.before, done.after = _said(before, names + changed_status), _said(after, names + changed_status)
+    return _builtins(done)
+
+
+def _builtins(done: Done) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(done)
+    return told
 
 
 def undo(brought: Import, *, by: Caller, reason: str | None, now: datetime) -> None:
@@ -63,10 +82,11 @@ def undo(brought: Import, *, by: Caller, reason: str | None, now: datetime) -> N
         raise NotInThisState
     if not reason:
         raise ReasonNeeded
-    rows = [row for row in brought.rows.order_by("number") if row.done]
+    rows = brought.rows.filter(done__isnull=False).order_by("number")
+    done = [msgspec.convert(told, Done) for told in rows.values_list("done", flat=True)]
     with importing(by, reason=reason, import_id=brought.pk), transaction.atomic():
-        _delete([row for row in rows if row.done["created"]], by=by, reason=reason)
-        drafts = [_SetBack(row, forms_by_name()[row.form]) for row in rows if not row.done["created"]]
+        _delete([each for each in done if each.created], by=by, reason=reason)
+        drafts = [_SetBack(each) for each in done if not each.created]
         try:
             upsert_entries(drafts, by=by, reason=reason, now=now)
         except NothingSaved as refused:
@@ -80,28 +100,32 @@ def undo(brought: Import, *, by: Caller, reason: str | None, now: datetime) -> N
 class _SetBack:
     """What an import changed in one entry, as a draft that sets it back."""
 
-    row: ImportRow
-    form: type[Form]
+    done: Done
+
+    @property
+    def form(self) -> type[Form]:
+        """The form."""
+        return self.done.kind
 
     @property
     def record_id(self) -> str:
         """The patient."""
-        return str(self.row.done["record_id"])
+        return self.done.record_id
 
     @property
     def instance(self) -> int | None:
         """The number of the instance."""
-        return int(self.row.done["instance"])
+        return self.done.instance
 
     def against(self, current: Entry | None) -> Submission:
         """Return the submission that sets back what is still as the import left it; refuse what is not."""
         submission = Submission(form=self.form)
         if current is None:
-            submission.refuse(None, "changed_since", _("The entry was deleted after the import. Bring it back first."))
+            submission.refuse(None, "changed_since", _deleted_since())
             return submission
-        after: Said = self.row.done["after"]
+        after = self.done.after
         now = _said(current, list(after))
-        for name, (value, reason) in self.row.done["before"].items():
+        for name, (value, reason) in self.done.before.items():
             if now[name] != after[name]:
                 submission.refuse(name, "changed_since", _changed_since())
             elif name == STATUS:
@@ -124,63 +148,50 @@ def _said(entry: Entry, names: Sequence[str]) -> Said:
     return said
 
 
-def _changed_since() -> str:
-    return _("Somebody changed this after the import. Undo would take their value away: change it by hand.")
-
-
-def _delete(created: Sequence[ImportRow], *, by: Caller, reason: str) -> None:
+def _delete(created: Sequence[Done], *, by: Caller, reason: str) -> None:
     """Delete what the import created: patients with all their entries, then single entries of other patients.
 
     Raises CannotUndo.
     """
-    patient = patient_form().form_name()
-    patients = {row.done["record_id"] for row in created if row.form == patient}
-    problems = list(_changed(created)) + list(_added_since(created, patients))
+    patients = {done.record_id for done in created if not done.kind.repeating}
+    problems = [*_changed(created), *_added_since(created, patients)]
     if problems:
         raise CannotUndo(problems)
-    for row in created:
-        if row.form != patient and row.done["record_id"] in patients:
+    for done in created:
+        if done.kind.repeating and done.record_id in patients:
             continue
-        done = row.done
         try:
-            service.delete_entry(
-                forms_by_name()[row.form],
-                done["record_id"],
-                done["instance"],
-                by=by,
-                version=done["version"],
-                reason=reason,
-            )
+            service.delete_entry(done.kind, done.record_id, done.instance, by=by, version=done.version, reason=reason)
         except Locked:
             message = _("The form is locked. Ask the data manager to unlock it.")
-            raise CannotUndo([_problem(row.form, done["record_id"], done["instance"], "locked", message)]) from None
+            raise CannotUndo([_problem(done, "locked", message)]) from None
         except (NotFound, NotAllowed):
-            message = _("The entry was deleted after the import. Bring it back first.")
-            raise CannotUndo(
-                [_problem(row.form, done["record_id"], done["instance"], "changed_since", message)]
-            ) from None
+            raise CannotUndo([_problem(done, "changed_since", _deleted_since())]) from None
 
 
-def _changed(created: Sequence[ImportRow]) -> Iterator[Problem]:
+def _changed(created: Sequence[Done]) -> Iterator[Problem]:
     """Yield what was changed or deleted after the import created it."""
     for form in all_forms():
-        rows = [row for row in created if row.form == form.form_name()]
-        if not rows:
+        of_form = [done for done in created if done.kind is form]
+        if not of_form:
             continue
-        where, records = "record_id = ANY(%s)", sorted({row.done["record_id"] for row in rows})
+        where, records = "record_id = ANY(%s)", sorted({done.record_id for done in of_form})
         now = {
             (entry.record_id, entry.instance): entry.version
             for entry in storage.select_entries(form, where=where, parameters=[records])
         }
-        for row in rows:
-            record_id, instance, version = (row.done[name] for name in ("record_id", "instance", "version"))
-            if now.get((record_id, instance)) != version:
-                yield _problem(row.form, record_id, instance, "changed_since", _changed_since())
+        for done in of_form:
+            version = now.get((done.record_id, done.instance))
+            if version is None:
+                yield _problem(done, "changed_since", _deleted_since())
+            elif version != done.version:
+                yield _problem(done, "changed_since", _changed_since())
 
 
-def _added_since(created: Sequence[ImportRow], patients: set[str]) -> Iterator[Problem]:
+def _added_since(created: Sequence[Done], patients: set[str]) -> Iterator[Problem]:
     """Yield the entries that somebody else added to patients that the import created."""
-    own = {(row.form, row.done["record_id"], row.done["instance"]) for row in created}
+    own = {(done.form, done.record_id, done.instance) for done in created}
+    message = _("The entry was added after the import, to a patient who came with it. Delete it first.")
     for form in (form for form in all_forms() if form.repeating and patients):
         name = form.form_name()
         with connection.cursor() as cursor:
@@ -191,9 +202,16 @@ def _added_since(created: Sequence[ImportRow], patients: set[str]) -> Iterator[P
             )
             for record_id, instance in cursor.fetchall():
                 if (name, record_id, instance) not in own:
-                    message = _("The entry was added after the import, to a patient who came with it. Delete it first.")
-                    yield _problem(name, record_id, instance, "changed_since", message)
+                    yield Problem(name, record_id, instance, None, "changed_since", message)
 
 
-def _problem(form: str, record_id: str, instance: int, code: str, message: str) -> Problem:
-    return Problem(form, record_id, instance, None, code, message)
+def _problem(done: Done, code: str, message: str) -> Problem:
+    return Problem(done.form, done.record_id, done.instance, None, code, message)
+
+
+def _changed_since() -> str:
+    return _("Somebody changed this after the import. Undo would take their value away: change it by hand.")
+
+
+def _deleted_since() -> str:
+    return _("The entry was deleted after the import. Bring it back first.")

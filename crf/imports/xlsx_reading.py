@@ -5,11 +5,13 @@ document type, which every entity and outside reference needs, ends the reading;
 and never beyond a limit, whatever the zip says of itself. Nothing is written to a disk, no formula is worked out, and
 of the parts that are not read not a byte is unpacked.
 
-Source: ECMA-376-1: 18.3.1.4 `c`, 18.4.8 `si`, 18.8.30 `numFmt`, 18.17.4.1 (dates as serial numbers), 22.9.2.19 (`_xHHHH_`).
+Source: ECMA-376-1: 18.3.1.4 `c`, 18.4.8 `si`, 18.8.30 `numFmt`, 18.17.4.1 (dates as serial numbers), 22.9.2.19
+(`_xHHHH_`).
 """
 
 import io
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +22,6 @@ from posixpath import normpath
 from typing import Any, Final
 from xml.parsers import expat
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
-from zlib import error as ZlibError
 
 from django.utils.translation import gettext as _
 
@@ -32,6 +33,10 @@ MAX_UNPACKED: Final = 150_000_000
 """Bytes of all parts that are read."""
 MAX_SHARED: Final = 50_000_000
 """Characters of all shared texts, which are kept until the end."""
+MAX_ELEMENTS: Final = 4_000_000
+"""Of all parts that are read: they, more than bytes, cost the time."""
+MAX_TOKEN: Final = 1_000_000
+"""Bytes of one tag or comment: until it ends, expat before 2.6 reads it from its start again with every piece."""
 MAX_DEPTH: Final = 40
 PIECE: Final = 1 << 16
 REFERENCE: Final = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})", re.ASCII)
@@ -80,7 +85,7 @@ def _refusing() -> Iterator[None]:
     """Turn what the libraries say of a broken file into a refusal."""
     try:
         yield
-    except (BadZipFile, ZlibError, expat.ExpatError, NotImplementedError, EOFError, RuntimeError, OverflowError):
+    except (BadZipFile, zlib.error, expat.ExpatError, NotImplementedError, EOFError, RuntimeError, OverflowError):
         raise _not_xlsx() from None
 
 
@@ -94,7 +99,7 @@ class _Package:
     def __init__(self, archive: ZipFile) -> None:
         infos = archive.infolist()
         self.archive, self.names = archive, {info.filename for info in infos}
-        self.unpacked = 0
+        self.unpacked = self.elements = 0
         if len(infos) > MAX_PARTS or len(self.names) < len(infos):
             raise _not_xlsx()
         if any(info.flag_bits & 1 or info.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for info in infos):
@@ -127,8 +132,11 @@ class _Package:
         def started(tag: str, attributes: dict[str, str]) -> None:
             nonlocal depth
             depth += 1
+            self.elements += 1
             if depth > MAX_DEPTH:
                 raise _not_xlsx()
+            if self.elements > MAX_ELEMENTS:
+                raise _too_much()
             if start:
                 start(tag.rpartition(" ")[2], attributes)
 
@@ -141,12 +149,16 @@ class _Package:
         parser.StartElementHandler, parser.EndElementHandler = started, ended
         if text:
             parser.CharacterDataHandler = text
+        read = 0
         with self.archive.open(name) as part:
             while piece := part.read(PIECE):
                 self.unpacked += len(piece)
                 if self.unpacked > MAX_UNPACKED:
                     raise _too_much()
                 parser.Parse(piece, False)
+                read += len(piece)
+                if read - parser.CurrentByteIndex > MAX_TOKEN + PIECE:
+                    raise _too_much()
                 yield
             parser.Parse(b"", True)
             yield

@@ -87,6 +87,11 @@ class TemplateSheet:
     hidden: bool = False
     with_header: bool = True
 
+    @property
+    def header_rows(self) -> int:
+        """How many rows stand above the data: labels where there are some, names."""
+        return int(self.with_header) * (2 if any(column.label for column in self.columns) else 1)
+
 
 def write_template(sheets: Sequence[TemplateSheet], *, title: str, words_if_not_listed: str) -> bytes:
     """Return the workbook. `words_if_not_listed` are told who types what a list or a limit does not have."""
@@ -128,8 +133,8 @@ def fits_a_cell(text: str) -> bool:
 
 def _worksheet(sheet: TemplateSheet, *, words: str, has_notes: bool) -> str:
     letters = [letters_of(number) for number, _column in enumerate(sheet.columns, start=1)]
-    first = 3 if sheet.with_header else 1
-    rows = [*_header(sheet, letters)] if sheet.with_header else []
+    first = sheet.header_rows + 1
+    rows = [*_header(sheet, letters)]
     rows += [_row(sheet, letters, values, number) for number, values in enumerate(sheet.rows, start=first)]
     drawing = '<legacyDrawing r:id="rId1"/>' if has_notes else ""
     return (
@@ -145,9 +150,9 @@ def _view(sheet: TemplateSheet) -> str:
         return '<sheetViews><sheetView showGridLines="0" workbookViewId="0"/></sheetViews>'
     across = f'xSplit="{sheet.keys}" ' if sheet.keys else ""
     pane = "bottomRight" if sheet.keys else "bottomLeft"
-    corner = f"{letters_of(sheet.keys + 1)}3"
+    corner = f"{letters_of(sheet.keys + 1)}{sheet.header_rows + 1}"
     return (
-        f'<sheetViews><sheetView workbookViewId="0"><pane {across}ySplit="2" topLeftCell="{corner}"'
+        f'<sheetViews><sheetView workbookViewId="0"><pane {across}ySplit="{sheet.header_rows}" topLeftCell="{corner}"'
         f' activePane="{pane}" state="frozen"/><selection pane="{pane}" activeCell="{corner}" sqref="{corner}"/>'
         "</sheetView></sheetViews>"
     )
@@ -163,14 +168,13 @@ def _columns(sheet: TemplateSheet) -> str:
 
 
 def _header(sheet: TemplateSheet, letters: Sequence[str]) -> Iterator[str]:
-    labels = (
-        _cell(f"{letter}1", column.label, Style.LABEL) for letter, column in zip(letters, sheet.columns, strict=True)
-    )
-    names = (
-        _cell(f"{letter}2", column.name, Style.HEADER) for letter, column in zip(letters, sheet.columns, strict=True)
-    )
-    yield f'<row r="1" ht="45" customHeight="1">{"".join(labels)}</row>'
-    yield f'<row r="2">{"".join(names)}</row>'
+    places = list(zip(letters, sheet.columns, strict=True))
+    if sheet.header_rows > 1:
+        labels = (_cell(f"{letter}1", column.label, Style.LABEL) for letter, column in places)
+        yield f'<row r="1" ht="45" customHeight="1">{"".join(labels)}</row>'
+    if sheet.header_rows:
+        names = (_cell(f"{letter}{sheet.header_rows}", column.name, Style.HEADER) for letter, column in places)
+        yield f'<row r="{sheet.header_rows}">{"".join(names)}</row>'
 
 
 def _row(sheet: TemplateSheet, letters: Sequence[str], values: Sequence[Value], number: int) -> str:
@@ -220,12 +224,9 @@ def _validation(allowed: Choice | Limits, cells: str, words: str) -> str:
     told = f'allowBlank="1" showErrorMessage="1" errorStyle="warning" error={quoteattr(words)} sqref="{cells}"'
     if isinstance(allowed, Choice):
         return f'<dataValidation type="list" {told}><formula1>{escape(allowed.range)}</formula1></dataValidation>'
-    if allowed.least is not None and allowed.most is not None:
-        limits, operator = (allowed.least, allowed.most), "between"
-    elif allowed.least is not None:
-        limits, operator = (allowed.least,), "greaterThanOrEqual"
-    else:
-        limits, operator = (allowed.most or "0",), "lessThanOrEqual"
+    limits = [limit for limit in (allowed.least, allowed.most) if limit is not None]
+    one = "greaterThanOrEqual" if allowed.most is None else "lessThanOrEqual"
+    operator = "between" if len(limits) > 1 else one
     formulas = "".join(f"<formula{n}>{escape(limit)}</formula{n}>" for n, limit in enumerate(limits, start=1))
     return f'<dataValidation type="{allowed.kind}" operator="{operator}" {told}>{formulas}</dataValidation>'
 
@@ -235,8 +236,8 @@ def _validation(allowed: Choice | Limits, cells: str, words: str) -> str:
 
 def _comments(sheet: TemplateSheet) -> str:
     notes = (
-        f'<comment ref="{letters_of(number)}2" authorId="0"><text><t xml:space="preserve">{_text(column.note)}</t></text>'
-        "</comment>"
+        f'<comment ref="{letters_of(number)}2" authorId="0">'
+        f'<text><t xml:space="preserve">{_text(column.note)}</t></text></comment>'
         for number, column in enumerate(sheet.columns, start=1)
         if column.note
     )
@@ -250,7 +251,8 @@ def _boxes(sheet: TemplateSheet) -> str:
     """Return the boxes of the notes, hidden until somebody points at the header: Excel wants them in VML."""
     boxes = (
         f'<v:shape id="_x0000_s{1024 + number}" type="#_x0000_t202" style="position:absolute;width:300px;'
-        f'height:{30 + 15 * (2 + column.note.count(chr(10)) + len(column.note) // 45)}px;z-index:{number};visibility:hidden"'
+        f"height:{60 + 15 * (column.note.count(chr(10)) + len(column.note) // 45)}px;"
+        f'z-index:{number};visibility:hidden"'
         ' fillcolor="#ffffe1" o:insetmode="auto"><v:fill color2="#ffffe1"/><v:path o:connecttype="none"/>'
         '<v:textbox style="mso-direction-alt:auto"/><x:ClientData ObjectType="Note"><x:MoveWithCells/>'
         f"<x:SizeWithCells/><x:AutoFill>False</x:AutoFill><x:Row>1</x:Row><x:Column>{number - 1}</x:Column>"
@@ -272,7 +274,7 @@ def _boxes(sheet: TemplateSheet) -> str:
 
 def _workbook(sheets: Sequence[TemplateSheet]) -> str:
     listed = (
-        f'<sheet name={quoteattr(sheet.name)} sheetId="{number}"{" state=" + quoteattr("hidden") if sheet.hidden else ""}'
+        f'<sheet name={quoteattr(sheet.name)} sheetId="{number}" state="{"hidden" if sheet.hidden else "visible"}"'
         f' r:id="rId{number}"/>'
         for number, sheet in enumerate(sheets, start=1)
     )
@@ -365,7 +367,8 @@ _STYLES = (
 )
 """In the order of `Style`."""
 STYLES: Final = (
-    f'{XML}<styleSheet xmlns="{MAIN}"><numFmts count="1"><numFmt numFmtId="{ISO_DAY}" formatCode="yyyy\\-mm\\-dd"/></numFmts>'
+    f'{XML}<styleSheet xmlns="{MAIN}">'
+    f'<numFmts count="1"><numFmt numFmtId="{ISO_DAY}" formatCode="yyyy\\-mm\\-dd"/></numFmts>'
     f'<fonts count="4">{_FONT.format("", 11, "17202C")}{_FONT.format("<b/>", 11, "17202C")}'
     f"{_FONT.format('', 9, '4F5D6E')}{_FONT.format('<b/>', 14, '14558F')}</fonts>"
     '<fills count="4"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill>'

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -163,14 +164,18 @@ class ImportDetail(ImportPage):
         try:
             done = service.apply(import_id, preview=seen, by=self.by, reason=_reason(request), now=timezone.now())
         except ReasonNeeded:
-            return self._page(request, import_id, errors={"apply": _("Say why: the reason stands in the history.")}, status=422)
+            return self._page(
+                request, import_id, errors={"apply": _("Say why: the reason stands in the history.")}, status=422
+            )
         except CannotApply as refused:
             problem = problem_of_import(refused)
             return self._page(request, import_id, notice=problem.detail if problem else "", status=409)
         except PreviewChanged:
             done = False
         if not done:
-            notice = _("Nothing was saved: the data have changed since the preview. This is the new one; look at it again.")
+            notice = _(
+                "Nothing was saved: the data have changed since the preview. This is the new one; look at it again."
+            )
             return self._page(request, import_id, notice=notice, status=409)
         messages.success(request, _("The import was applied. It can be undone as one change."))
         return _to(import_id)
@@ -180,7 +185,9 @@ class ImportDetail(ImportPage):
         try:
             undo(brought, by=self.by, reason=_reason(request), now=timezone.now())
         except ReasonNeeded:
-            return self._page(request, import_id, errors={"undo": _("Say why: the reason stands in the history.")}, status=422)
+            return self._page(
+                request, import_id, errors={"undo": _("Say why: the reason stands in the history.")}, status=422
+            )
         except CannotUndo as refused:
             return self._page(request, import_id, stands_against=refused.problems, status=409)
         messages.success(request, _("The import was undone: what it created is deleted, what it changed is set back."))
@@ -188,7 +195,7 @@ class ImportDetail(ImportPage):
 
     def _choose(self, request: HttpRequest, import_id: int) -> HttpResponse:
         every = request.POST.get("every", "")
-        choices = {}
+        choices: dict[tuple[int, str], str] = {}
         if every in ("file", "saved"):
             for row in service.find(import_id, by=self.by).rows.filter(verdict__in=PROBLEMS):
                 choices |= {(row.number, cell["field"]): every for cell in _in_conflict(row)}
@@ -223,6 +230,8 @@ class ImportDetail(ImportPage):
         service.note_preview(page.object_list)
         shown = {
             "brought": brought,
+            "row_count": brought.counts.get("rows", 0),
+            "cell_count": brought.counts.get("cells", 0),
             "state": ImportState(brought.state).label,
             "is_preview": brought.state == ImportState.PREVIEWED,
             "is_applied": brought.state == ImportState.APPLIED,
@@ -292,7 +301,7 @@ def _shown_cell(form: type[Form], cell: Mapping[str, Any], row: ImportRow) -> di
         "saved": _shown_answer(form, name, cell.get("saved"), cell.get("saved_missing")),
         "file": _shown_answer(form, name, cell.get("file"), cell.get("file_missing")),
         "can_choose": "who_version" in cell,
-        "at": cell.get("at"),
+        "at": parse_datetime(cell["at"]) if cell.get("at") else None,
         "number": row.number,
     }
 

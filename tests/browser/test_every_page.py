@@ -6,7 +6,7 @@ from django.urls import reverse
 from registry.rights import Role
 from tests.browser.conftest import violations
 
-PAGES = ["home", "account"]
+PAGES = ["home", "account", "page-imports", "page-import-new"]
 
 
 @pytest.mark.parametrize(("size", "dark"), [("desk", False), ("desk", True), ("tablet", False)])

@@ -6,19 +6,19 @@ from decimal import Decimal
 import pytest
 from django.apps import apps
 
+from crf.entry import change_entry
 from crf.forms import forms_by_name
 from crf.imports.refusals import AlreadyApplied, CannotApply, CannotUndo, NotInThisState, PreviewChanged
+from crf.imports.words import CLEAR
 from crf.models.dosing import Dosing
 from crf.models.import_file import Import, ImportState
 from crf.models.patient import Patient
 from crf.refusals import NotAllowed, NotFound, ReasonNeeded
 from registry.acting import Door, acting
-from crf.entry import change_entry
 from registry.rights import Role
 from tests.conftest import caller_now, make_person
 from tests.crf.examples import COMPLETE, cell, patch, saved
 from tests.crf.imports.conftest import Importer, findings
-from crf.imports.words import CLEAR
 
 pytestmark = pytest.mark.django_db
 
@@ -187,7 +187,7 @@ def test_undo_leaves_later_changes_of_other_values(importer, data_manager, dose)
     assert (str(after.dose_mg), after.antithrombotic) == ("5.00", "none")
 
 
-def test_blank_keeps_CLEAR_takes_away_and_a_reason_stands_in_its_place(importer, coordinator, patient):
+def test_blank_keeps_and_clear_takes_away_and_a_reason_stands_in_its_place(importer, coordinator, patient):
     brought = importer.bring(
         {
             "record_id": "MTP-001",
