@@ -46,6 +46,7 @@ WORK: Final = (
         frozenset({Right.READ}),
         under=("page-site", "page-patient*", "page-entr*", "page-photograph*"),
     ),
+    Item("page-imports", _("Import"), frozenset({Right.ENTER}), under=("page-import*",)),
     Item(
         "page-endpoints",
         _("Endpoints"),

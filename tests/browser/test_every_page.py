@@ -8,10 +8,11 @@ from tests.browser.conftest import violations
 from tests.conftest import caller_now, make_person
 from tests.crf.examples import saved
 
-
 PAGES = [
     "home",
     "account",
+    "page-imports",
+    "page-import-new",
     "page-exports",
     "page-endpoints",
     "page-jobs",

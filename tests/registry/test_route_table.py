@@ -11,6 +11,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
 from crf.models.data_query import DataQuery
+from crf.models.import_file import Import
 from crf.models.lock import Lock
 from crf.models.report import Report
 from exports.models import Job, Kind, State
@@ -104,6 +105,13 @@ AGREED = {
     "endpoint-patients": {"get": READ},
     "endpoint-recompute": {"post": POOLED},
     "recomputation": {"get": READ},
+    "imports": {"get": ENTER, "post": ENTER},
+    "import": {"get": ENTER, "delete": ENTER},
+    "import-rows": {"get": ENTER},
+    "import-choices": {"post": ENTER},
+    "import-apply": {"post": ENTER},
+    "import-undo": {"post": ENTER},
+    "import-template": {"get": ENTER},
     # Pages
     "home": {"get": set(), "post": READ},
     "page-site": {"get": READ, "post": READ},
@@ -111,6 +119,10 @@ AGREED = {
     "page-patient": {"get": READ},
     **{f"page-delete-{form}": {"get": ENTER, "post": ENTER} for form in COMPLETE},
     **{f"page-restore-{form}": {"get": ENTER, "post": ENTER} for form in COMPLETE},
+    "page-imports": {"get": ENTER},
+    "page-import-new": {"get": ENTER, "post": ENTER},
+    "page-import-template": {"get": ENTER},
+    "page-import": {"get": ENTER, "post": ENTER},
     "account": {"get": set()},
     "page-patient-new": {"get": ENTER, "post": ENTER},
     "page-entry-patient": {"get": READ, "post": ENTER},
@@ -276,6 +288,8 @@ def somebody(sites):
             "report_id": Report.objects.create(name="mine", title="Mine", made_by=person).pk,
             "membership_id": Membership.objects.get(person=other).pk,
         }
+        if "import_id" in ROUTES[name][1]:
+            arguments["import_id"] = Import.objects.create(site_id="NIM", file_name="f.csv", brought_by=other).pk
         if {"query_id", "lock_id"} & set(ROUTES[name][1]):
             arguments |= make_query_and_lock(data_manager)
         text, _row = create_token(person)
@@ -302,7 +316,7 @@ def test_each_call_is_refused_to_each_role_whose_rights_do_not_allow_it_and_to_n
     response = client.send(method, address, {}, If_Match='"1"', X_Change_Reason="r")
 
     if allowed:
-        assert response.status_code in (200, 201, 202, 204, 400, 409, 412)
+        assert response.status_code in (200, 201, 202, 204, 400, 409, 412, 415)
     elif OF_THE_API[name].needs[method].there and not sees:
         assert response.status_code == 404 if ROUTES[name][1] else response.json()["results"] == []
     else:
