@@ -18,6 +18,8 @@ from crf.forms import Form, MissingReason, Status, all_forms, branching, patient
 from crf.logic import Texts
 from crf.partial_dates import PartialDate
 
+BEFORE_BIRTH = "before_birth"
+"""The code of the soft check that every form with dates has."""
 Row = Mapping[str, Any]
 """The Python values of one entry by variable, every variable present, and its number as `instance`."""
 Chart = Mapping[str, Sequence[Row]]
@@ -77,6 +79,14 @@ def soft_findings(form: type[Form], row: Row, *, chart: Chart) -> list[Finding]:
         if check.fails(row, chart)
     ]
     return found + list(_dates_before_birth(form, row, chart))
+
+
+def words_of_soft_check(form: type[Form], code: str, at: str, row: Row) -> str | None:
+    """Return what a soft check says of an entry, in the language in force; None when the form has no such check."""
+    if code == BEFORE_BIRTH:
+        return _before_birth(form, at)
+    found = (check for check in form.soft_checks if (check.code, check.at) == (code, at))
+    return next((_worded(form, check, row) for check in found), None)
 
 
 def required_but_blank(
@@ -170,9 +180,12 @@ def _dates_before_birth(form: type[Form], row: Row, chart: Chart) -> Iterator[Fi
     for name in _dates(form):
         value = row[name]
         if value is not None and (value.latest if isinstance(value, PartialDate) else value) < birth:
-            label = form.variables()[name].label
-            message = _("%(label)s is before the patient's date of birth. Check both dates.")
-            yield Finding(name, "before_birth", message % {"label": label})
+            yield Finding(name, BEFORE_BIRTH, _before_birth(form, name))
+
+
+def _before_birth(form: type[Form], name: str) -> str:
+    message = _("%(label)s is before the patient's date of birth. Check both dates.")
+    return message % {"label": form.variables()[name].label}
 
 
 def _worded(form: type[Form], check: Check, row: Row) -> str:

@@ -28,6 +28,8 @@ ONCE = "once"
 REASON = "reason"
 """The field of a page's form with the reason for a change."""
 MAX_ONCE = 100
+NOT_TOLD_APART_BY = frozenset({"csrfmiddlewaretoken", "password"})
+"""Fields that are left out of what is kept of a form: a quick digest would give a password away."""
 
 
 class PageView(View):
@@ -113,4 +115,4 @@ def _rendered(response: HttpResponse) -> HttpResponse:
 
 def _sent(request: HttpRequest) -> bytes:
     fields = [(name, value) for name, values in request.POST.lists() for value in values]
-    return urlencode(sorted(field for field in fields if field[0] != "csrfmiddlewaretoken")).encode()
+    return urlencode(sorted(field for field in fields if field[0] not in NOT_TOLD_APART_BY)).encode()
