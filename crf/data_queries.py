@@ -183,11 +183,11 @@ def _raised(entry: Entry, finding: Finding) -> dict[str, Any]:
         "check_code": finding.code,
         "site_id": entry.site,
         "text": finding.message,
-        "basis": _basis(entry, finding),
+        "basis": basis_of(entry, finding),
     }
 
 
-def _basis(entry: Entry, finding: Finding) -> str:
+def basis_of(entry: Entry, finding: Finding) -> str:
     """Return the digest of the values that the finding is about: its variable, and those that its words name."""
     variables = entry.form.variables()
     values = {name: variables[name].to_text(entry.values[name]) for name in _about(entry.form, finding.code)}
@@ -246,10 +246,9 @@ def counts_by_site(by: Caller) -> list[SiteCounts]:
     """Return the counts of each site that the caller reads, by code."""
     numbers = {state: Count("pk", filter=Q(state=state)) for state in QueryState.values}
     oldest = Min("opened_at", filter=~Q(state=QueryState.CLOSED))
-    rows = visible_queries(by).order_by().values("site_id").annotate(oldest=oldest, **numbers)
-    found = {row.pop("site_id"): row for row in rows}
-    nothing = {**dict.fromkeys(QueryState.values, 0), "oldest": None}
-    return [SiteCounts(site, **found.get(site, nothing)) for site in sorted(by.sites_with(Right.READ))]
+    rows = visible_queries(by).order_by().values_list("site_id").annotate(**numbers, oldest=oldest)
+    found = {row[0]: SiteCounts(*row) for row in rows}
+    return [found.get(site, SiteCounts(site, 0, 0, 0, None)) for site in sorted(by.sites_with(Right.READ))]
 
 
 def to_do(by: Caller) -> Q:

@@ -35,10 +35,14 @@ class Item:
         )
 
 
-WORK: Final = (Item("home", _("Patients"), frozenset({Right.READ}), under=("page-site", "page-patient*")),)
+WORK: Final = (
+    Item("home", _("Patients"), frozenset({Right.READ}), under=("page-site", "page-patient*")),
+    Item("page-queries", _("Queries"), frozenset({Right.READ}), under=("page-query*",)),
+)
 """What the day's work is done with."""
 SETTINGS: Final = (
     Item("account", _("My account"), under=("account_*", "mfa_*")),
+    Item("page-audit", _("Audit trail"), frozenset({Right.READ, Right.MANAGE}), under=("page-audit*",)),
     Item("docs", _("REST API")),
 )
 """What is looked after now and then."""

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from crf.batch import MAX_INSTANCE
 from crf.forms import Form, forms_by_name
-from crf.texts import read_text as text
+from crf.texts import read_text
 from registry.bodies import Reader, WrongMember, one_of
 from registry.cursors import PAGE_PARAMETERS, CursorPages, page_of
 from registry.openapi import parameter
@@ -22,6 +22,7 @@ from registry.problems import bad_request
 MAX_VERSION = 2_147_483_647
 DIGITS = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 
+text = read_text
 Narrowed = Callable[[QuerySet[Any], str], QuerySet[Any]]
 """From a list and the text of a parameter to the list narrowed by it; raises WrongMember."""
 

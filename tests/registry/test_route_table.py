@@ -101,6 +101,25 @@ AGREED = {
     # Pages
     "home": {"get": set()},
     "account": {"get": set()},
+    **{f"page-beside-{form}": {"get": READ, "post": {"open_query"}} for form in COMPLETE},
+    **{f"page-standing-{form}": {"get": READ} for form in COMPLETE},
+    **{f"page-lock-{form}": {"post": {"lock"}} for form in COMPLETE},
+    **{f"page-verify-{form}": {"post": {"verify"}} for form in COMPLETE},
+    **{f"page-sign-{form}": {"post": {"sign"}} for form in COMPLETE},
+    **{f"page-{deed}-{form}": {"post": ENTER} for form in COMPLETE for deed in ("delete", "restore")},
+    "page-standing": {"get": READ},
+    "page-standing-site": {"get": READ},
+    "page-lock": {"post": {"lock"}},
+    "page-lock-site": {"post": {"lock"}},
+    "page-unlock": {"post": {"lock"}},
+    "page-sign": {"post": {"sign"}},
+    "page-queries": {"get": READ, "post": {"close_query"}},
+    "page-query": {"get": READ},
+    "page-query-answer": {"post": {"answer_query"}},
+    "page-query-close": {"post": {"close_query"}},
+    "page-query-reopen": {"post": {"open_query"}},
+    "page-audit": {"get": READ | MANAGE, "post": READ | MANAGE},
+    "page-audit-file": {"post": READ | MANAGE},
 }
 """The rights of which a caller needs one, by name of the address and method."""
 
@@ -203,7 +222,7 @@ def somebody(sites):
         if "record_id" in ROUTES[name][1]:
             saved("patient", by=data_manager, site="NIM")
         for form in REPEATING:
-            if name in (f"{form}-instance", f"{form}-restore"):
+            if "instance" in ROUTES[name][1] and form in name:
                 saved(form, by=data_manager, record_id="NIM-001")
         own = {"kind": Kind.EXPORT, "requested_by": person, "sites": ["NIM"], "state": State.WAITING}
         cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True, "filter": None}
@@ -213,6 +232,7 @@ def somebody(sites):
         arguments = {
             "record_id": "NIM-001",
             "instance": 1,
+            "variable": next((next(iter(COMPLETE[form])) for form in COMPLETE if name.endswith(f"-{form}")), None),
             "code": "NIM",
             "job_id": Job.objects.create(**{**own, "kind": kind}, parameters=cut).pk,
             "username": "other",

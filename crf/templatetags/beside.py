@@ -1,0 +1,89 @@
+"""What stands beside the data, in templates of the pages of entries and patients."""
+
+from typing import Any
+
+from django import template
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from crf.deletions import DeletedEntry
+from crf.locks import Target
+from crf.models.lock import Lock
+from crf.pages.links import beside_address, of_entry, standing_address
+from crf.standing import ENTRY, FORM, PATIENT, SITE, Standing, reach_of
+from registry.rights import Right
+
+register = template.Library()
+
+REACHES = {
+    ENTRY: gettext_lazy("this form"),
+    FORM: gettext_lazy("every such form of the patient"),
+    PATIENT: gettext_lazy("the patient"),
+    SITE: gettext_lazy("the whole site"),
+}
+
+
+@register.simple_tag
+def beside_url(form: str, record_id: str, instance: int, variable: str) -> str:
+    """Return the address of the panel of a variable."""
+    return beside_address(form, record_id, instance or 1, variable)
+
+
+@register.simple_tag
+def standing_url(standing: Standing) -> str:
+    """Return the address of how a place stands, for the version of the entry that is shown."""
+    version = standing.entry.version if standing.entry and standing.target.form else None
+    return standing_address(standing.target, version=version)
+
+
+@register.simple_tag
+def standing_url_of(record_id: str = "", site: str = "") -> str:
+    """Return the address of how a patient or a site stands."""
+    return standing_address(Target(record_id=record_id) if record_id else Target(site=site))
+
+
+@register.filter
+def reach(lock: Lock) -> str:
+    """Return what a lock covers."""
+    return str(REACHES[reach_of(lock)])
+
+
+@register.filter
+def holds(standing: Standing, right: str) -> bool:
+    """Return whether the person holds the right at the place."""
+    return Right(right) in standing.may
+
+
+@register.filter
+def username_in(actor: dict[str, Any] | None) -> str:
+    """Return who acted, from an actor of the history."""
+    return (actor or {}).get("username") or (actor or {}).get("database_role") or ""
+
+
+@register.simple_tag
+def labels_of(standing: Standing, names: list[str] | None) -> str:
+    """Return the labels of variables of the entry; what is none stands for itself."""
+    form = standing.target.form
+    variables = form.variables() if form else {}
+    return ", ".join(_(variables[name].label) if name in variables else name for name in names or ())
+
+
+@register.filter
+def unlock_deed(lock: Lock) -> str:
+    """Return the name of the form that lifts a lock."""
+    return f"unlock-{lock.pk}"
+
+
+@register.filter
+def unlock_label(lock: Lock) -> str:
+    """Return what the reason for lifting a lock is asked with."""
+    return _("Why %(what)s is unlocked") % {"what": reach(lock)}
+
+
+@register.simple_tag
+def restore_deed(one: DeletedEntry) -> dict[str, str]:
+    """Return the name and the address of the form that brings a deleted entry back."""
+    return {
+        "name": f"restore-{one.form}-{one.record_id}-{one.instance}",
+        "address": of_entry("page-restore", one.form, one.record_id, one.instance),
+    }
