@@ -48,6 +48,7 @@ class Row:
     changes: list[tuple[str, str, str, str]]
     details: str
     address: str | None
+    number: int | None
 
 
 class AuditPage(PageView):
@@ -157,7 +158,7 @@ def _after(record: AuditRecord) -> str:
 
 
 def _row(record: AuditRecord) -> Row:
-    actor = record.actor
+    actor, (address, number) = record.actor, _address(record)
     return Row(
         record=record,
         action=words.action_in_words(record.action),
@@ -173,24 +174,29 @@ def _row(record: AuditRecord) -> Row:
                 words.value_in_words(record.form, name, after),
             )
             for name, (before, after) in record.changes.items()
+            if name not in words.DIGESTS
             if words.value_in_words(record.form, name, before) or words.value_in_words(record.form, name, after)
         ],
         details=words.details_in_words(record.details),
-        address=_address(record),
+        address=address,
+        number=number,
     )
 
 
-def _address(record: AuditRecord) -> str | None:
-    """Return where the entry of a record is read, None for what has no page; the layers above name their addresses."""
+def _address(record: AuditRecord) -> tuple[str | None, int | None]:
+    """Return where the entry of a record is read and its number, if it has one; None for what has no page.
+
+    The layers above name their addresses.
+    """
     if record.record_id is None:
-        return None
+        return None, None
     place: list[dict[str, Any]] = [{"record_id": record.record_id}]
     if record.instance is not None:
         place.insert(0, {"record_id": record.record_id, "instance": record.instance})
     for name in (f"page-entry-{record.form}", f"page-standing-{record.form}"):
         for where in place:
             try:
-                return reverse(name, kwargs=where)
+                return reverse(name, kwargs=where), where.get("instance")
             except NoReverseMatch:
                 continue
-    return None
+    return None, None

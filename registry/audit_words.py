@@ -51,6 +51,10 @@ BESIDE_THE_VARIABLES: Final[Mapping[str, Any]] = {
 }
 
 
+DIGESTS: Final = frozenset({"basis", "sha256"})
+"""Columns that say nothing to people; the CSV file has them."""
+
+
 def door_in_words(door: str) -> str:
     """Return the name of a door for people."""
     return str(DOORS.get(door, door))
@@ -80,15 +84,21 @@ def variable_in_words(form: str, name: str) -> str:
     """Return the label of a variable, or of a column beside the variables."""
     field = _field(form, name)
     label = getattr(field, "label", None)  # variables of forms carry one
-    return _(str(label)) if label else str(BESIDE_THE_VARIABLES.get(name, name))
+    if label:
+        return _(str(label))
+    known = BESIDE_THE_VARIABLES.get(name) or getattr(field, "verbose_name", None) or name
+    return str(known)[:1].upper() + str(known)[1:]
 
 
 def value_in_words(form: str, name: str, value: Any) -> str:
     """Return a value of the trail as a text, with its label in brackets where it is coded; blank for none."""
     if value is None or value in ({}, []):
         return ""
+    field = _field(form, name)
+    if isinstance(field, models.DateTimeField) and isinstance(value, str):
+        return value[:16].replace("T", " ")
     text = _text(value)
-    label = _label(_field(form, name), value)
+    label = _label(field, value)
     return f"{text} ({label})" if label and label != text else text
 
 
@@ -106,6 +116,8 @@ def _text(value: Any) -> str:
         return f"{value:g}" if value == int(value) else repr(value)
     if isinstance(value, list) and all(isinstance(code, str) for code in value):
         return ", ".join(value)
+    if isinstance(value, dict) and "username" in value:  # somebody who acted
+        return str(value["username"])
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_text(of)}" for name, of in value.items())
     return msgspec.json.encode(value).decode()

@@ -42,6 +42,8 @@ AGES: Final[Mapping[str, Any]] = {
     "90": gettext_lazy("90 days and older"),
 }
 MOST_AT_ONCE: Final = 500
+IN_A_PANEL: Final = "panel-"
+"""Before the ids of what is shown in a panel, which may stand over a list with the same query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +186,20 @@ def _one(
     template = "crf/query_part.html" if wants_a_part(request) else "crf/query_page.html"
     # What was refused because somebody was faster has no form any more: it is said above the query.
     said = refused.error if refused and refused not in found[0].forms else ""
-    here = {"item": found[0], "placed": "placed" in request.POST or "placed" in request.GET, "said": said}
+    here = {
+        "item": found[0],
+        "placed": "placed" in request.POST or "placed" in request.GET,
+        "said": said,
+        "here": way_back(request, otherwise=reverse("page-query", kwargs={"query_id": query_id})),
+        "prefix": IN_A_PANEL if request.POST.get("prefix") == IN_A_PANEL else "",
+    }
+    if here["prefix"]:
+        here["panel"] = found[0].panel
     response = render(request, template, here, status=status)
     if refused:
         # The query comes back in its place, whatever the form would have put there.
         response.headers["HX-Reswap"] = "outerHTML"
-        response.headers["HX-Retarget"] = f"#query-{query_id}"
+        response.headers["HX-Retarget"] = "closest .query"
     return response
 
 

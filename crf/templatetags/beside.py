@@ -74,12 +74,6 @@ def unlock_deed(lock: Lock) -> str:
     return f"unlock-{lock.pk}"
 
 
-@register.filter
-def unlock_label(lock: Lock) -> str:
-    """Return what the reason for lifting a lock is asked with."""
-    return _("Why %(what)s is unlocked") % {"what": reach(lock)}
-
-
 @register.simple_tag
 def restore_deed(one: DeletedEntry) -> dict[str, str]:
     """Return the name and the address of the form that brings a deleted entry back."""
