@@ -1,4 +1,4 @@
-"""What stands in the addresses of patients' data, for the REST API and the pages alike."""
+"""How the parts of an address that name patients, instances and rows are written, in the API and on pages."""
 
 from django.urls import register_converter
 
@@ -47,6 +47,21 @@ class RowConverter:
         return str(value)
 
 
+class FileNameConverter:
+    """The name of a stored file in an address: that of its variable, digits of its digest, and its ending."""
+
+    regex = r"[a-z][a-z0-9_]{0,99}_[0-9a-f]{16}\.(?:jpg|png)"
+
+    def to_python(self, value: str) -> str:
+        """Return the name."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """Return the name."""
+        return value
+
+
+register_converter(FileNameConverter, "file_name")
 register_converter(RecordIdConverter, "record_id")
 register_converter(InstanceConverter, "instance")
 register_converter(RowConverter, "row")

@@ -1,14 +1,14 @@
 """The words of data queries, in the reader's language where that can be.
 
-What a person asked is shown as it was written. The text of an edit check is kept as it was worded for whoever saved
-the entry; as long as the values that it is about are the same, it is worded anew for the reader.
+What a person asked is shown as it was written. The text of an edit check is kept in one language; as long as the values
+that it is about are the same, it is worded anew for the reader.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from crf import storage
-from crf.checks import Finding, words_of_soft_check
+from crf.checks import soft_finding_of
 from crf.data_queries import Place, basis_of
 from crf.forms import forms_by_name
 from crf.models.data_query import DataQuery, QueryOrigin
@@ -25,10 +25,8 @@ def texts_of(queries: Iterable[DataQuery]) -> Mapping[int, str]:
 def _worded_anew(query: DataQuery, entry: Entry | None) -> str | None:
     if entry is None or query.check_code is None:
         return None
-    words = words_of_soft_check(entry.form, query.check_code, query.variable, entry.as_row())
-    if words is None or basis_of(entry, Finding(query.variable, query.check_code, words)) != query.basis:
-        return None
-    return words
+    finding = soft_finding_of(entry.form, query.check_code, query.variable, entry.as_row())
+    return finding.message if finding and basis_of(entry, finding) == query.basis else None
 
 
 def _entries_of(queries: Iterable[DataQuery]) -> dict[Place, Entry]:

@@ -113,18 +113,15 @@ def standings_of(entries: Sequence[Entry], *, by: Caller) -> list[Standing]:
     ]
 
 
-def standing_of_patient(record_id: str, *, by: Caller) -> Standing:
-    """Return how a patient as a whole stands. Raises NotFound."""
-    form = patient_form()
-    standing = standing_of_entry(form, record_id, 1, by=by)
-    placed = _locks(by, site=standing.site).filter(Q(patient=None) | Q(patient_id=record_id, form=None))
-    return Standing(
-        target=Target(record_id=record_id),
-        site=standing.site,
-        may=standing.may,
-        entry=standing.entry,
-        locks=list(placed),
-    )
+def standing_of_patient(record_id: str, *, by: Caller, site: str | None = None) -> Standing:
+    """Return how a patient as a whole stands; `site` where it is known that `by` sees the patient. Raises NotFound."""
+    if site is None:
+        visible = patient_form().objects.visible_to(by).filter(record_id=record_id)
+        site = visible.values_list("site_id", flat=True).first()
+    if site is None:
+        raise NotFound
+    placed = _locks(by, site=site).filter(Q(patient=None) | Q(patient_id=record_id, form=None))
+    return Standing(target=Target(record_id=record_id), site=site, may=_rights(by, at=site), locks=list(placed))
 
 
 def standing_of_site(site: str, *, by: Caller) -> Standing:

@@ -35,14 +35,30 @@ class Item:
         )
 
 
+EXPORTING: Final = frozenset(
+    {Right.EXPORT_WITH_IDENTIFIERS, Right.EXPORT_POOLED_DEIDENTIFIED, Right.EXPORT_POOLED_WITH_IDENTIFIERS}
+)
 WORK: Final = (
-    Item("home", _("Patients"), frozenset({Right.READ}), under=("page-site", "page-patient*")),
-    Item("page-queries", _("Queries"), frozenset({Right.READ}), under=("page-query*",)),
+    Item(
+        "home",
+        _("Patients"),
+        frozenset({Right.READ}),
+        under=("page-site", "page-patient*", "page-entr*", "page-photograph*"),
+    ),
+    Item("page-queries", _("Queries"), frozenset({Right.READ}), under=("page-query*", "page-beside*")),
+    Item(
+        "page-endpoints",
+        _("Endpoints"),
+        frozenset({Right.SEE_POOLED_ENDPOINTS}),
+        under=("page-endpoint*", "page-outcome"),
+    ),
+    Item("page-exports", _("Exports"), EXPORTING, under=("page-export*",)),
 )
 """What the day's work is done with."""
 SETTINGS: Final = (
     Item("account", _("My account"), under=("account_*", "mfa_*")),
     Item("page-audit", _("Audit trail"), frozenset({Right.READ, Right.MANAGE}), under=("page-audit*",)),
+    Item("page-jobs", _("Jobs"), frozenset({Right.MANAGE})),
     Item("docs", _("REST API")),
 )
 """What is looked after now and then."""

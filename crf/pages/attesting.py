@@ -1,4 +1,4 @@
-"""What is done with an entry, a patient or a site as a whole: lock, verify, sign, delete, bring back.
+"""What is done with an entry, a patient or a site as a whole: lock, verify, sign.
 
 A page shows how the place stands and offers what the person may do; each deed has its own address, takes a POST only,
 and leads back to where the person came from. What is refused is shown on that page, with what was typed.
@@ -14,16 +14,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from crf import attestations, deletions, entry, locks, problems
-from crf.disclosures import note_reading
-from crf.forms import Form, forms_by_name, patient_form
+from crf import attestations, locks, problems
+from crf.forms import Form, forms_by_name
 from crf.locks import Target
 from crf.models.attestation import Meaning
 from crf.models.lock import Lock
 from crf.pages.links import entry_address, entry_title, standing_address
 from crf.pages.texts import Unfit, text_of
 from crf.pages.views import DataPage, wants_a_part
-from crf.refusals import Locked, NotAllowed, NotDeleted, NotFound, PatientDeleted, Refused, Stale
+from crf.refusals import NotAllowed, Stale
 from crf.standing import ENTRY, FORM, PATIENT, SITE, Standing, standing_of_entry, standing_of_patient, standing_of_site
 from registry.accounts.password_again import require_password
 from registry.page_views import REASON
@@ -32,7 +31,6 @@ from registry.rights import Right, there
 from registry.signed_in import caller_behind
 from registry.way_back import came_from, see_other, way_back
 
-MOST_DELETED: Final = 100
 MAX_VERSION: Final = 2_147_483_647
 
 
@@ -60,9 +58,7 @@ class StandingPage(DataPage):
             request, template, self._found(request, standing, refused), status=refused.status if refused else 200
         )
 
-    def do(
-        self, request: HttpRequest, standing: Standing, right: Right, act: Callable[[], str], *, to: str | None = None
-    ) -> HttpResponse:
+    def do(self, request: HttpRequest, standing: Standing, right: Right, act: Callable[[], str]) -> HttpResponse:
         """Do something that needs a right at the place, and lead back with the words that `act` returns."""
         if right not in standing.may:
             raise NotAllowed
@@ -71,7 +67,7 @@ class StandingPage(DataPage):
         except Deed as refused:
             return self.show(request, standing, refused=refused)
         messages.success(request, words)
-        return see_other(way_back(request, otherwise=to or standing_address(standing.target)))
+        return see_other(way_back(request, otherwise=standing_address(standing.target)))
 
     def _found(self, request: HttpRequest, standing: Standing, refused: Deed | None) -> dict[str, Any]:
         seen = _number(request.POST.get("version") or request.GET.get("version"))
@@ -86,7 +82,6 @@ class StandingPage(DataPage):
             "stale": stale and not refused,
             "deeds": deeds,
             "said": refused.words if refused and not _is_there(refused, deeds) else "",
-            "deleted": self._deleted(standing.target, standing.site),
             "meanings": [(meaning.value, meaning.label) for meaning in Meaning],
             "reaches": _reaches(standing),
             "refused": refused,
@@ -96,16 +91,6 @@ class StandingPage(DataPage):
             "reach": request.POST.get("reach", ""),
             "next": way_back(request, otherwise=came_from(request)),
         }
-
-    def _deleted(self, target: Target, site: str) -> list[tuple[Any, str]]:
-        """Return what was deleted there: entries of a patient, patients of a site."""
-        if target.form is not None:
-            return []
-        patients = patient_form().form_name() if target.record_id is None else None
-        found = deletions.deleted_entries(
-            by=self.by, form=patients, site=site, record_id=target.record_id, most=MOST_DELETED
-        )
-        return [(one, entry_title(forms_by_name()[one.form], one.record_id, one.instance)) for one in found]
 
 
 class StandingOfEntry(StandingPage):
@@ -319,69 +304,6 @@ class SignPatient(SigningPage):
         )
 
 
-class Delete(StandingPage):
-    """An entry is deleted; a patient with all entries."""
-
-    needs: ClassVar = {"post": there(Right.ENTER)}
-
-    def post(self, request: HttpRequest, record_id: str, instance: int = 1) -> HttpResponse:
-        """Hide the entry."""
-
-        def act() -> str:
-            reason, version = _reason(request, "delete"), _version(request, "delete")
-            try:
-                entry.delete_entry(self.form, record_id, instance, by=self.by, version=version, reason=reason)
-            except (Stale, Locked) as error:
-                raise _in_words(error, "delete", REASON) from None
-            return _("%(title)s was deleted. It can be brought back.") % {"title": title}
-
-        title = entry_title(self.form, record_id, instance)
-        standing = self.of_entry(record_id, instance)
-        above = Target(record_id=record_id) if self.form.repeating else Target(site=standing.site)
-        return self.do(request, standing, Right.ENTER, act, to=standing_address(above))
-
-
-class Restore(StandingPage):
-    """A deleted entry is brought back."""
-
-    needs: ClassVar = {"post": there(Right.ENTER)}
-
-    def post(self, request: HttpRequest, record_id: str, instance: int = 1) -> HttpResponse:
-        """Bring the entry back."""
-        hidden = deletions.deleted_entries(by=self.by, form=self.form.form_name(), record_id=record_id, most=1_000)
-        site = next((one.site for one in hidden if one.instance == instance), None)
-        if site is None:
-            may = self.of_entry(record_id, instance).may
-            raise NotDeleted if Right.ENTER in may else NotAllowed
-        if not self.by.may(Right.ENTER, at=site):
-            raise NotAllowed
-        name = f"restore-{self.form.form_name()}-{record_id}-{instance}"
-        above = self._above(record_id, site)
-
-        def act() -> str:
-            reason, version = _reason(request, name), _version(request, name)
-            try:
-                restored = deletions.restore_entry(
-                    self.form, record_id, instance, by=self.by, version=version, reason=reason
-                )
-            except Refused as error:
-                words = " ".join(problem.message for problem in error.problems)
-                raise Deed(name, REASON, words, status=409) from None
-            except (Stale, Locked, PatientDeleted) as error:
-                raise _in_words(error, name, REASON) from None
-            note_reading(self.form, [restored])
-            return _("%(title)s is back.") % {"title": entry_title(self.form, record_id, instance)}
-
-        return self.do(request, above, Right.ENTER, act)
-
-    def _above(self, record_id: str, site: str) -> Standing:
-        """Return how the patient of a deleted entry stands; the site, where the patient is deleted too."""
-        try:
-            return standing_of_patient(record_id, by=self.by)
-        except NotFound:
-            return standing_of_site(site, by=self.by)
-
-
 def _refusal_of_password(request: HttpRequest) -> Problem | None:
     """Return why the password does not count, None for the right one and for who signs nowhere anyway."""
     by, password = caller_behind(request), request.POST.get("password", "")
@@ -421,10 +343,6 @@ def _in_words(error: Exception, deed: str, field: str) -> Deed:
     match error:
         case Stale():
             words = _("Somebody changed the entry after you opened the page. Look at it again, then repeat this.")
-        case Locked():
-            words = _("The entry is locked. Ask the data manager to unlock it.")
-        case PatientDeleted():
-            words = _("The patient is deleted too. Bring the patient back first.")
         case _:
             problem = problems.of_a_lock(error) or problems.of_an_attestation(error)
             words = problem.detail if problem else ""
@@ -461,7 +379,7 @@ def _reaches(standing: Standing) -> list[tuple[str, str]]:
 
 def _is_there(refused: Deed, deeds: Mapping[str, str]) -> bool:
     """Return whether the form of the deed is still on the page to say why it was refused."""
-    return refused.deed in deeds or refused.deed.startswith(("unlock-", "restore-"))
+    return refused.deed in deeds or refused.deed.startswith("unlock-")
 
 
 def _deeds(standing: Standing) -> dict[str, str]:
@@ -477,12 +395,10 @@ def _deeds(standing: Standing) -> dict[str, str]:
     place = {"record_id": target.record_id}
     if target.form.repeating:
         place["instance"] = target.instance
-    locked = bool(standing.entry and standing.entry.locked)
     offered = {
         "verify": Right.VERIFY in may and standing.verification is None,
         "sign": Right.SIGN in may,
         "lock": Right.LOCK in may,
-        "delete": Right.ENTER in may and not locked,
     }
     for deed in (deed for deed, is_offered in offered.items() if is_offered):
         found[deed] = reverse(f"page-{deed}-{name}", kwargs=place)

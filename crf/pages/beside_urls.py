@@ -1,10 +1,10 @@
-"""Addresses of what stands beside the data: panels of variables, queries, locks, attestations, deletions."""
+"""Addresses of what stands beside the data: panels of variables, queries, locks, attestations."""
 
 from typing import Any
 
 from django.urls import URLPattern, path
 
-import crf.addresses  # noqa: F401 -- what stands in the addresses
+import crf.addresses  # noqa: F401 -- registers how record ids and instances stand in addresses
 from crf.forms import Form, all_forms
 from crf.pages import attesting
 from crf.pages.beside import Beside
@@ -15,8 +15,6 @@ OF_AN_ENTRY: dict[str, type[Any]] = {
     "lock": attesting.LockEntry,
     "verify": attesting.Verify,
     "sign": attesting.Sign,
-    "delete": attesting.Delete,
-    "restore": attesting.Restore,
 }
 
 

@@ -6,10 +6,10 @@ from django import template
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from crf.deletions import DeletedEntry
 from crf.locks import Target
 from crf.models.lock import Lock
-from crf.pages.links import beside_address, of_entry, standing_address
+from crf.pages import addresses
+from crf.pages.links import beside_address, standing_address
 from crf.standing import ENTRY, FORM, PATIENT, SITE, Standing, reach_of
 from registry.rights import Right
 
@@ -75,9 +75,8 @@ def unlock_deed(lock: Lock) -> str:
 
 
 @register.simple_tag
-def restore_deed(one: DeletedEntry) -> dict[str, str]:
-    """Return the name and the address of the form that brings a deleted entry back."""
-    return {
-        "name": f"restore-{one.form}-{one.record_id}-{one.instance}",
-        "address": of_entry("page-restore", one.form, one.record_id, one.instance),
-    }
+def delete_url(standing: Standing) -> str:
+    """Return the address at which the entry of a standing is deleted."""
+    target = standing.target
+    form = target.form.form_name() if target.form else ""
+    return addresses.of_deletion(str(target.record_id), form, target.instance or 1)

@@ -21,6 +21,8 @@ from registry.models import Person
 
 BEGAN: Final = "began_at"
 SEEN: Final = "seen_at"
+POLL: Final = "X-Poll"
+"""The header of what a page asks for by itself, to show what goes on: nobody need be in front of it."""
 SEEN_IS_KEPT_TO: Final = 60
 """Seconds. The last request is written at most this often, so that a session is not a write for each."""
 
@@ -60,7 +62,7 @@ def _hold_to_limits(request: HttpRequest, *, now: datetime) -> None:
         session.flush()
         request.user = AnonymousUser()
         messages.info(request, _("You were signed out because nothing happened for a while. Sign in again to go on."))
-    elif at - session[SEEN] >= SEEN_IS_KEPT_TO:
+    elif at - session[SEEN] >= SEEN_IS_KEPT_TO and POLL not in request.headers:
         session[SEEN] = at
 
 

@@ -44,14 +44,25 @@ def change(dose, values, *, by):
         change_entry(DOSING, "MTP-001", 1, patch("dosing", values), by=by, version=dose.version, reason="chart")
 
 
+def entry():
+    return reverse("page-entry-dosing", kwargs={"record_id": "MTP-001", "instance": 1})
+
+
 def test_a_monitor_asks_the_coordinator_answers_and_the_monitor_closes(dose, enters, at):
     monitor = at(Role.MONITOR)
-    monitor.goto(panel_of())
-    monitor.get_by_text("Open a query", exact=True).click()
-    expect(monitor.get_by_label("Question to the site")).to_be_focused()
+    monitor.goto(entry())
+    field = monitor.get_by_role("link", name="Queries and history of Lenalidomide dose on a dosing day")
+    field.click()
+    panel = monitor.get_by_role("dialog")
+    panel.get_by_text("Open a query", exact=True).click()
+    expect(panel.get_by_label("Question to the site")).to_be_focused()
     monitor.keyboard.type("5 mg in the chart of March?")
-    monitor.get_by_role("button", name="Ask").click()
-    expect(monitor.get_by_role("article")).to_contain_text("5 mg in the chart of March?")
+    panel.get_by_role("button", name="Ask").click()
+    expect(panel.get_by_role("article")).to_contain_text("5 mg in the chart of March?")
+    assert violations(monitor) == []
+    monitor.keyboard.press("Escape")
+    expect(field).to_contain_text("open queries: 1")
+    expect(field).to_be_focused()
 
     site = at(person=make_person(Role.COORDINATOR, site="MTP", username="answers"))
     site.goto(reverse("page-queries"))
@@ -63,26 +74,11 @@ def test_a_monitor_asks_the_coordinator_answers_and_the_monitor_closes(dose, ent
     expect(query).to_be_focused()
     assert violations(site) == []
 
-    monitor.reload()
-    query = monitor.get_by_role("article").filter(has_text="Yes, checked.")
+    field.click()
+    query = panel.get_by_role("article").filter(has_text="Yes, checked.")
     query.get_by_text("Close", exact=True).first.click()
     query.get_by_role("button", name="Close").click()
-    expect(monitor.get_by_role("article").locator(".tag")).to_have_text("Closed")
-
-
-def test_the_panel_opens_at_the_side_says_what_is_wrong_closes_by_escape_and_gives_the_focus_back(dose, at):
-    tab = at(Role.MONITOR)
-    tab.goto(panel_of())
-    tab.get_by_role("link", name="Lock, verify, sign").evaluate("link => link.dataset.beside = ''")
-    tab.get_by_role("link", name="Lock, verify, sign").click()
-    dialog = tab.get_by_role("dialog")
-    expect(dialog.get_by_role("heading", name="MTP-001 · Dosing 1")).to_be_focused()
-    assert violations(tab) == []
-
-    tab.keyboard.press("Escape")
-
-    expect(dialog).to_be_hidden()
-    expect(tab.get_by_role("link", name="Lock, verify, sign")).to_be_focused()
+    expect(panel.get_by_role("article").locator(".tag")).to_have_text("Closed")
 
 
 def test_a_blank_question_comes_back_with_words_beside_the_field(dose, at):
@@ -102,14 +98,16 @@ def test_an_investigator_signs_with_the_password_and_a_change_takes_the_signatur
     signer.set_password(PASSWORD)
     signer.save()
     tab = at(person=signer)
-    tab.goto(standing())
-    tab.get_by_text("Sign", exact=True).first.click()
+    tab.goto(entry())
+    tab.get_by_role("link", name="Sign…").click()
+    expect(tab.get_by_label(re.compile("Password of"))).to_be_focused()
     tab.get_by_label(re.compile("Password of")).fill("not this one")
     tab.get_by_role("button", name="Sign", exact=True).click()
     expect(tab.get_by_text("This is not your password.")).to_be_visible()
 
     tab.get_by_label(re.compile("Password of")).fill(PASSWORD)
     tab.get_by_role("button", name="Sign", exact=True).click()
+    expect(tab).to_have_url(re.compile(f"{entry()}$"))
     expect(tab.locator(".standing-lines")).to_contain_text("Professor Iris Nguyen")
     expect(tab.locator(".standing-lines")).to_contain_text("I approve these data.")
 
@@ -119,19 +117,20 @@ def test_an_investigator_signs_with_the_password_and_a_change_takes_the_signatur
     expect(tab.locator(".standing-lines")).to_contain_text("since coordinator.mtp changed Lenalidomide dose")
 
 
-def test_a_data_manager_locks_and_nothing_is_deleted_any_more(dose, at):
-    site = at(person=make_person(Role.COORDINATOR, site="MTP", username="deletes"))
-    site.goto(standing())
-    site.get_by_text("Delete", exact=True).first.click()
-    site.get_by_label("Reason").fill("entered twice")
+def test_a_data_manager_locks_and_the_coordinator_cannot_save(dose, at):
+    site = at(person=make_person(Role.COORDINATOR, site="MTP", username="types"))
+    site.goto(entry())
+    site.locator("#f-dose_mg").fill("7")
+    site.locator("[name=reason]").fill("read again")
     manager = at(Role.DATA_MANAGER, site=None)
-    manager.goto(standing())
-    manager.get_by_text("Lock", exact=True).first.click()
-    manager.locator("#reason-lock").fill("cleaned")
+    manager.goto(entry())
+    manager.get_by_role("link", name="Lock…").click()
+    manager.get_by_label("Reason").fill("cleaned")
     manager.get_by_role("button", name="Lock", exact=True).click()
     expect(manager.locator(".standing-lines")).to_contain_text("cleaned")
+    expect(manager).to_have_url(re.compile(f"{entry()}$"))
 
-    site.get_by_role("button", name="Delete", exact=True).click()
+    site.get_by_role("button", name="Save", exact=True).click()
 
     expect(site.locator(".standing-lines")).to_contain_text("Locked")
-    expect(site.get_by_text("The entry is locked. Ask the data manager to unlock it.")).to_be_visible()
+    assert forms_by_name()["dosing"].objects.get().dose_mg == 5

@@ -15,8 +15,11 @@ OF_MTP_001 = {
     "page-standing-dosing": {"record_id": "MTP-001", "instance": 1},
     "page-standing": {"record_id": "MTP-001"},
     "page-standing-site": {"code": "MTP"},
+    "page-site": {"code": "MTP"},
+    "page-patient": {"record_id": "MTP-001"},
+    "page-entry-dosing": {"record_id": "MTP-001", "instance": 1},
 }
-"""Pages about the patient of MTP, with what stands in their addresses."""
+"""Pages about the patient of MTP as a data manager has them, with what stands in their addresses."""
 
 
 @pytest.mark.parametrize(("size", "dark"), [("desk", False), ("desk", True), ("tablet", False)])
@@ -42,3 +45,35 @@ def test_axe_finds_nothing_on_the_pages_about_a_patient(size, dark, at):
 
         assert (name, violations(tab)) == (name, [])
         assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+ENTERING = [
+    "/sites/MTP/patients/new/",
+    "/patients/MTP-001/patient/",
+    "/patients/MTP-001/dosing/",
+    "/patients/MTP-001/dosing/1/",
+    "/patients/MTP-001/lesion_assessment/new/",
+    "/patients/MTP-001/adverse_event/new/",
+    "/patients/MTP-001/prior_treatment/",
+]
+"""Pages on which data are entered; of each kind of field and table one at least."""
+
+
+@pytest.mark.parametrize(("size", "dark"), [("desk", False), ("desk", True), ("tablet", False)])
+def test_axe_finds_nothing_where_data_are_entered(size, dark, at):
+    typist = make_person(Role.COORDINATOR, site="MTP", username="typist")
+    saved("patient", {"sex": "F", "childbearing_potential": True}, by=caller_now(typist))
+    saved("dosing", {"dose_mg": 15, "antithrombotic": "none"}, by=caller_now(typist), record_id="MTP-001")
+    saved("adverse_event", by=caller_now(typist), record_id="MTP-001")
+    tab = at(person=typist, size=size, dark=dark)
+
+    for address in ENTERING:
+        tab.goto(address)
+
+        assert (address, violations(tab)) == (address, [])
+        assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    tab.goto("/patients/MTP-001/dosing/1/")
+    tab.locator("#f-dose_mg").fill("99")
+    tab.get_by_role("button", name="Save", exact=True).click()
+
+    assert violations(tab) == []

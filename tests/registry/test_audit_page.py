@@ -9,7 +9,7 @@ import pytest
 from registry.models import AccessEvent
 from registry.rights import Role
 from tests.crf.examples import saved
-from tests.crf.pages.conftest import words
+from tests.crf.pages.doses import words
 from tests.registry.test_audit import change
 from tests.registry.test_hostile_texts import TEXTS
 

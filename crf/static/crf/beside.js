@@ -8,7 +8,7 @@ function panelDialog() {
   if (dialog) return dialog;
   dialog = document.createElement("dialog");
   dialog.id = "beside";
-  dialog.className = "beside";
+  dialog.className = "beside-dialog";
   dialog.setAttribute("aria-labelledby", "beside-title");
   // A click beside the panel closes it, as Escape does by itself.
   dialog.addEventListener("click", (event) => {
@@ -44,7 +44,7 @@ document.addEventListener("click", (event) => {
 // A refused form comes back with what was typed: it belongs into the panel as any other answer.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, elt } = event.detail;
-  const ours = elt?.closest?.("[data-panel], .query, dialog.beside");
+  const ours = elt?.closest?.("[data-panel], .query, dialog.beside-dialog");
   if (ours && [409, 422, 429].includes(xhr.status) && xhr.getResponseHeader("HX-Reswap")) {
     event.detail.shouldSwap = true;
     event.detail.isError = false;

@@ -1,4 +1,4 @@
-"""Lock, verify, sign, delete and bring back, through pages."""
+"""Lock, verify and sign, through pages."""
 
 import html
 
@@ -13,12 +13,11 @@ from crf.locks import Target, lock
 from crf.models.attestation import Signature, Verification
 from crf.models.dosing import Dosing
 from crf.models.lock import Lock
-from crf.models.patient import Patient
 from registry.acting import Door, acting
 from registry.rights import MATRIX, Right, Role
 from tests.conftest import Browser, make_person
 from tests.crf.examples import saved
-from tests.crf.pages.conftest import DOSING, of_dose, words
+from tests.crf.pages.doses import DOSING, of_dose, words
 from tests.crf.pages.test_beside import change
 from tests.registry.test_hostile_texts import TEXTS
 
@@ -60,7 +59,6 @@ DEEDS = {
     "lock": (Right.LOCK, {"reason": "cleaned"}),
     "verify": (Right.VERIFY, {"version": 1}),
     "sign": (Right.SIGN, {"version": 1, "meaning": "approved", "password": PASSWORD}),
-    "delete": (Right.ENTER, {"version": 1, "reason": "entered twice"}),
 }
 
 
@@ -84,7 +82,6 @@ def test_each_deed_is_for_who_may_do_it(deed, role, dose, sites):
         "lock": Lock.objects.exists(),
         "verify": Verification.objects.exists(),
         "sign": Signature.objects.exists(),
-        "delete": Dosing.objects.filter(deleted_at__isnull=False).exists(),
     }
     assert done == {name: name == deed and allowed for name in DEEDS}
 
@@ -242,64 +239,6 @@ def test_the_same_place_is_not_locked_twice(dose, data_manager, browser):
     assert 'value="cleaned"' in response.content.decode()
 
 
-def test_a_locked_entry_is_not_deleted(dose, data_manager, browser):
-    """Negative test 10."""
-    lock_dose(data_manager)
-
-    response = browser(Role.COORDINATOR, username="deletes").post(
-        of_dose("page-delete"), {"version": 1, "reason": "twice"}
-    )
-
-    assert (response.status_code, "The entry is locked." in words(response)) == (409, True)
-    assert Dosing.objects.get().deleted_at is None
-
-
-@pytest.mark.parametrize("given", [{"reason": "", "version": 1}, {"reason": "twice", "version": 9}, {"reason": "x"}])
-def test_deleting_needs_a_reason_and_the_present_version(given, dose, browser):
-    response = browser(Role.COORDINATOR, username="deletes").post(of_dose("page-delete"), given)
-
-    assert response.status_code in (409, 422)
-    assert Dosing.objects.get().deleted_at is None
-
-
-def test_what_was_deleted_comes_back_with_a_reason(dose, browser):
-    client = browser(Role.COORDINATOR, username="deletes")
-    gone = client.post(of_dose("page-delete"), {"version": 1, "reason": "entered twice"})
-    patient = reverse("page-standing", args=["MTP-001"])
-    assert (gone.status_code, gone["Location"]) == (303, patient)
-    assert "MTP-001 · Dosing 1 deletes" in words(client.get(patient))
-    assert "entered twice" in words(client.get(patient))
-
-    assert client.post(of_dose("page-restore"), {"version": 2}).status_code == 422
-    assert client.post(of_dose("page-restore"), {"version": 2, "reason": "it was right"}).status_code == 303
-
-    assert Dosing.objects.get().deleted_at is None
-    assert client.post(of_dose("page-restore"), {"version": 3, "reason": "again"}).status_code == 409
-
-
-def test_a_deleted_patient_comes_back_from_the_page_of_the_site(dose, browser):
-    client = browser(Role.COORDINATOR, username="deletes")
-    place = {"record_id": "MTP-001"}
-    site = reverse("page-standing-site", args=["MTP"])
-
-    gone = client.post(reverse("page-delete-patient", kwargs=place), {"version": 1, "reason": "withdrew"})
-    assert gone["Location"] == site
-    assert "withdrew" in words(client.get(site))
-    client.post(reverse("page-restore-patient", kwargs=place), {"version": 2, "reason": "consents again"})
-
-    assert Patient.objects.get().deleted_at is None
-    assert Dosing.objects.get().deleted_at is None
-
-
-def test_a_monitor_brings_nothing_back(dose, browser):
-    browser(Role.COORDINATOR, username="deletes").post(of_dose("page-delete"), {"version": 1, "reason": "twice"})
-
-    response = browser(Role.MONITOR).post(of_dose("page-restore"), {"version": 2, "reason": "it was right"})
-
-    assert response.status_code == 403
-    assert Dosing.objects.get().deleted_at is not None
-
-
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_hostile_reasons_are_refused_or_shown_as_they_are(text, dose, browser):
     """Negative test 30."""
@@ -326,7 +265,7 @@ def test_one_is_led_back_to_the_page_one_came_from(dose, browser):
     assert "elsewhere" not in elsewhere
 
 
-ROUTES = ["page-beside", "page-lock", "page-verify", "page-sign", "page-delete", "page-restore"]
+ROUTES = ["page-beside", "page-lock", "page-verify", "page-sign"]
 
 
 @pytest.mark.parametrize("name", ROUTES)

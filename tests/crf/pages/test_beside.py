@@ -12,7 +12,7 @@ from registry.acting import Door, acting
 from registry.models import AccessEvent
 from registry.rights import MATRIX, Right, Role
 from tests.crf.examples import patch
-from tests.crf.pages.conftest import DOSING, ask, panel, step, words
+from tests.crf.pages.doses import DOSING, ask, panel, step, words
 from tests.registry.test_hostile_texts import TEXTS
 
 

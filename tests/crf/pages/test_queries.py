@@ -14,7 +14,7 @@ from crf.query_words import texts_of
 from registry.acting import Door, acting
 from registry.rights import MATRIX, Right, Role
 from tests.crf.examples import saved
-from tests.crf.pages.conftest import ask, panel, step, words
+from tests.crf.pages.doses import ask, panel, step, words
 
 URL, PATIENT = "/queries/", patient_form()
 
