@@ -39,4 +39,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("imports/new/", NewImport.as_view(), name="page-import-new"),
     path("imports/template/", ImportTemplate.as_view(), name="page-import-template"),
     path("imports/<row:import_id>/", ImportDetail.as_view(), name="page-import"),
+    path("", include("crf.pages.beside_urls")),
 ]

@@ -124,6 +124,24 @@ AGREED = {
     "page-import-template": {"get": ENTER},
     "page-import": {"get": ENTER, "post": ENTER},
     "account": {"get": set()},
+    **{f"page-beside-{form}": {"get": READ, "post": {"open_query"}} for form in COMPLETE},
+    **{f"page-standing-{form}": {"get": READ} for form in COMPLETE},
+    **{f"page-lock-{form}": {"post": {"lock"}} for form in COMPLETE},
+    **{f"page-verify-{form}": {"post": {"verify"}} for form in COMPLETE},
+    **{f"page-sign-{form}": {"post": {"sign"}} for form in COMPLETE},
+    "page-standing": {"get": READ},
+    "page-standing-site": {"get": READ},
+    "page-lock": {"post": {"lock"}},
+    "page-lock-site": {"post": {"lock"}},
+    "page-unlock": {"post": {"lock"}},
+    "page-sign": {"post": {"sign"}},
+    "page-queries": {"get": READ, "post": {"close_query"}},
+    "page-query": {"get": READ},
+    "page-query-answer": {"post": {"answer_query"}},
+    "page-query-close": {"post": {"close_query"}},
+    "page-query-reopen": {"post": {"open_query"}},
+    "page-audit": {"get": READ | MANAGE, "post": READ | MANAGE},
+    "page-audit-file": {"post": READ | MANAGE},
     "page-patient-new": {"get": ENTER, "post": ENTER},
     "page-entry-patient": {"get": READ, "post": ENTER},
     **{f"page-entries-{form}": {"get": READ} for form in REPEATING},
@@ -274,7 +292,7 @@ def somebody(sites):
         if "record_id" in ROUTES[name][1]:
             saved("patient", by=data_manager, site="NIM")
         for form in REPEATING:
-            if name in (f"{form}-instance", f"{form}-restore", *(f"page-{page}-{form}" for page in OF_AN_ENTRY)):
+            if "instance" in ROUTES[name][1] and form in name:
                 saved(form, by=data_manager, record_id="NIM-001")
         if name.startswith((PHOTOGRAPH, "page-photograph")):
             arguments |= photograph_at_nim(data_manager)
@@ -284,6 +302,7 @@ def somebody(sites):
         other = make_person(Role.COORDINATOR, site="NIM", username="other")
         see_everything()
         arguments |= {
+            "variable": next((next(iter(COMPLETE[form])) for form in COMPLETE if name.endswith(f"-{form}")), None),
             "job_id": Job.objects.create(**{**own, "kind": kind}, parameters=cut).pk,
             "report_id": Report.objects.create(name="mine", title="Mine", made_by=person).pk,
             "membership_id": Membership.objects.get(person=other).pk,
