@@ -17,7 +17,9 @@ from functools import cache
 from string import Formatter
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
+from django.utils import translation
 
 from crf import storage
 from crf.charts import known_patients
@@ -162,11 +164,13 @@ def _settle(evaluated: Collection[Entry], *, by: Caller, now: datetime) -> None:
     if not evaluated:
         return
     places = [dict(zip(("record_id", "form", "instance"), _place(entry), strict=True)) for entry in evaluated]
-    found = {
-        (*_place(entry), finding.field, finding.code): _raised(entry, finding)
-        for entry in evaluated
-        for finding in entry.warnings
-    }
+    # What is kept is in one language, whoever saved.
+    with translation.override(settings.LANGUAGE_CODE):
+        found = {
+            (*_place(entry), finding.field, finding.code): _raised(entry, finding)
+            for entry in evaluated
+            for finding in entry.warnings
+        }
     execute(
         "SELECT crf_settle_queries(%s::json, %s::json, %s, %s)",
         [json.dumps(places), json.dumps(list(found.values())), by.person_id, now],

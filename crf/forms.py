@@ -28,7 +28,7 @@ from registry.rights import Caller, Right
 from registry.row_security import OF_A_SITE, Access
 
 if TYPE_CHECKING:
-    from crf.checks import Check
+    from crf.checks import Check, Derived
 
 
 class Status(models.IntegerChoices):
@@ -119,6 +119,7 @@ class Form(models.Model, metaclass=FormBase):
     repeating: ClassVar[bool] = False
     hard_checks: ClassVar[Sequence["Check"]] = ()
     soft_checks: ClassVar[Sequence["Check"]] = ()
+    derived: ClassVar[Sequence["Derived"]] = ()
 
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+", db_index=False)
     instance = models.PositiveSmallIntegerField(default=1)

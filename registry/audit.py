@@ -198,7 +198,7 @@ class _SignIns(_Source):
     def query(self, trail: Trail, *, by: Caller, before: Place | None) -> tuple[str, list[Any]]:
         where, parameters = _given(
             ("event.person_id = ANY(%s)", None if by.may_everywhere(Right.MANAGE) else _keys_of_people(by)),
-            ("person.username = %s", trail.user),
+            ("COALESCE(actor.username, person.username) = %s", trail.user),
             ("event.at >= %s", trail.since),
             ("event.at < %s", trail.until),
         )
@@ -206,12 +206,15 @@ class _SignIns(_Source):
         if before is not None:
             where.append("(event.at, %s::text, event.id) < (%s, %s, %s)")
             parameters += [self.form, before.at, before.source, before.key]
+        people = connection.ops.quote_name(Person._meta.db_table)
         sql = (
             f"SELECT event.at, '{self.form}' AS source, event.id AS key, event.kind::text, NULL::text, NULL::int,"  # noqa: S608 -- constants
-            " NULL::text, jsonb_build_object('person', person.id, 'username', person.username, 'door', 'pages')::text,"
-            " jsonb_build_object('address', host(event.address))::text, NULL"
-            f" FROM {self.table} event LEFT JOIN {connection.ops.quote_name(Person._meta.db_table)} person"
-            f" ON person.id = event.person_id WHERE {' AND '.join(where)}"
+            " NULL::text, jsonb_build_object('person', COALESCE(actor.id, person.id), 'username',"
+            " COALESCE(actor.username, person.username), 'door', 'pages')::text, (CASE WHEN actor.id IS NULL"
+            " THEN '{}' ELSE jsonb_build_object('username', person.username) END"
+            " || jsonb_build_object('address', host(event.address)))::text, NULL"
+            f" FROM {self.table} event LEFT JOIN {people} person ON person.id = event.person_id"
+            f" LEFT JOIN {people} actor ON actor.id = event.by_id WHERE {' AND '.join(where)}"
         )
         return sql, parameters
 

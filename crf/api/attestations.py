@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
@@ -253,7 +254,9 @@ def attestation_json(attestation: Attestation) -> dict[str, Any]:
         "dropped": _dropped(attestation),
     }
     if isinstance(attestation, Signature):
-        found |= {"meaning": attestation.meaning, "statement": str(Meaning(attestation.meaning).label)}
+        with translation.override(settings.LANGUAGE_CODE):  # what was signed, in the one language of data
+            statement = str(Meaning(attestation.meaning).label)
+        found |= {"meaning": attestation.meaning, "statement": statement}
     return found
 
 

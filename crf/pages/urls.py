@@ -1,8 +1,8 @@
 """Addresses of the pages for entering and reading data."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, include, path
 
-import crf.api.urls  # noqa: F401 -- registers how record ids and instances stand in addresses
+import crf.addresses  # noqa: F401 -- registers how record ids and instances stand in addresses
 from crf.forms import patient_form, repeating_forms
 from crf.pages.deleting import Delete, Restore
 from crf.pages.home import Home
@@ -27,9 +27,11 @@ def _of_patients() -> list[URLPattern]:
     return addresses
 
 
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("", Home.as_view(), name="home"),
+    path("", include("crf.pages.entry_urls")),
     path("sites/<site_code:code>/", SiteHome.as_view(), name="page-site"),
     path("sites/<site_code:code>/deleted/", SiteDeleted.as_view(), name="page-site-deleted"),
     *_of_patients(),
+    path("", include("crf.pages.photograph_urls")),
 ]
