@@ -11,11 +11,13 @@ from crf.disclosures import note_reading
 from crf.fields import DateField, FileField, NumberField, PartialDateField
 from crf.forms import Form, all_forms, patient_form
 from crf.pages import addresses
-from crf.pages.chart_page import ChartPage, worded
 from crf.pages.courses import course_of, table_of
 from crf.pages.sites import shown_deletions
+from crf.pages.values import worded
+from crf.pages.views import DataPage
 from crf.pages.work import status_of
 from crf.patient_overview import EntryOverview, PatientOverview, overview_of
+from crf.standing import standing_of_patient
 from crf.timeline import draw
 from registry.models import Site
 from registry.rights import Right, there
@@ -24,7 +26,7 @@ SUMMARISED = 5
 """Variables of an entry that are shown in the table of its form."""
 
 
-class PatientPage(ChartPage):
+class PatientPage(DataPage):
     """One patient."""
 
     needs: ClassVar = {"get": there(Right.READ)}
@@ -49,6 +51,7 @@ class PatientPage(ChartPage):
             "table": table_of(known),
             "deleted": shown_deletions(deleted_entries(by=self.by, record_id=record_id)),
             "enters": enters,
+            "standing": standing_of_patient(record_id, site=site, by=self.by),
         }
         return render(request, "crf/patient.html", shown)
 

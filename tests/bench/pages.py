@@ -2,8 +2,8 @@
 
 A page is asked for as the browser asks, through every middleware, in this process: the time is that of the server
 without the network. A data manager of all sites looks, who may open most pages. Of the patients a part is incomplete,
-which the lists of work are about. The median and the quickest of the rounds are told, for a machine that is busy with other work
-makes the median longer.
+which the lists of work are about. The median and the quickest of the rounds are told: a machine that is busy with other
+work makes the median longer.
 
 A page whose address has an argument that `arguments` does not name is said to be left out: whoever adds one names it.
 
@@ -53,7 +53,9 @@ def run() -> list[str]:
         lines = [f"pages at {count_patients()} patients, server time of {ROUNDS} rounds each:"]
         for name, wanted in pages():
             if set(wanted) - known.keys():
-                lines.append(f"  {name}: left out, nothing is known for {', '.join(sorted(set(wanted) - known.keys()))}")
+                lines.append(
+                    f"  {name}: left out, nothing is known for {', '.join(sorted(set(wanted) - known.keys()))}"
+                )
                 continue
             address = reverse(name, kwargs={argument: known[argument] for argument in wanted})
             lines += [f"  {name}{query}: {measured(client, address + query)}" for query in ASKED.get(name, ("",))]
@@ -95,7 +97,7 @@ def data_manager() -> Client:
 
 
 def leave_some_incomplete() -> None:
-    """Take a required value from one dose in eleven and one patient in twenty-three, and leave assessments unverified."""
+    """Take a required value from one dose in eleven and one patient in 23, and leave some assessments unverified."""
     as_owner("UPDATE crf_dosing SET status = 0, dose_schedule = NULL WHERE id % 11 = 0 AND status = 2")
     as_owner("UPDATE crf_patient SET status = 0, systemic_lupus = NULL WHERE id % 23 = 0 AND status = 2")
     as_owner("UPDATE crf_lesionassessment SET status = 1 WHERE id % 13 = 0 AND status = 2")
