@@ -92,7 +92,7 @@ class Batch:
             submission, finding = self.submissions[index], places[index]
             record_id = submission.values.get("record_id")
             if finding is None and record_id in existing:
-                finding = Finding("record_id", "record_exists", _(NOT_UNIQUE["record_exists"]))
+                finding = Finding("record_id", "record_exists", NOT_UNIQUE["record_exists"])
             if finding is not None:
                 self._refuse_new_patient(index, finding)
                 continue
@@ -291,7 +291,7 @@ def _instance(submission: Submission, known: Known, findings: list[Finding]) -> 
     taken = known.taken.get(form, set())
     number = max(taken, default=0) + 1 if asked is None else asked
     if number in taken:
-        findings.append(Finding("instance", "entry_exists", _(NOT_UNIQUE["entry_exists"])))
+        findings.append(Finding("instance", "entry_exists", NOT_UNIQUE["entry_exists"]))
     if not 1 <= number <= MAX_INSTANCE:
         message = _("An entry is numbered from 1 to %(max)d.")
         findings.append(Finding("instance", "out_of_range", message % {"max": MAX_INSTANCE}))

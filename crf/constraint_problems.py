@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 
 from django.db import IntegrityError
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_noop as _
 
 from crf.checks import Finding
 from crf.fields import Variable
@@ -15,10 +16,13 @@ from crf.forms import Form, all_forms
 from crf.guards import NOT_LOCKED
 
 NOT_UNIQUE: Mapping[str, str] = {
-    "record_exists": "There is a patient with this identifier already. Open that one, or leave the identifier blank.",
-    "entry_exists": "There is an entry with this number already. Change that one, or leave the number out.",
+    "record_exists": _(
+        "There is a patient with this identifier already. Open that one, or leave the identifier blank."
+    ),
+    "entry_exists": _("There is an entry with this number already. Change that one, or leave the number out."),
 }
-LOCKED = "The data here are locked. Ask the data manager to unlock them."
+LOCKED = _("The data here are locked. Ask the data manager to unlock them.")
+NOT_ALLOWED = _("{label} is not a value that the data dictionary allows. Correct it.")
 
 
 def finding_of(error: IntegrityError) -> Finding:
@@ -27,11 +31,11 @@ def finding_of(error: IntegrityError) -> Finding:
     found = _findings().get(getattr(diagnosis, "constraint_name", None) or "")
     if found is None:
         raise error
-    return Finding(found.field, found.code, _(found.message))
+    return found
 
 
-def _not_allowed(variable: Variable) -> str:
-    return f"{variable.label} is not a value that the data dictionary allows. Correct it."
+def _not_allowed(name: str, variable: Variable, *, code: str) -> Finding:
+    return Finding(name, code, NOT_ALLOWED, {"label": gettext_lazy(variable.label)})
 
 
 @cache
@@ -45,15 +49,18 @@ def _of_form(form: type[Form]) -> Mapping[str, Finding]:
     for name, variable in form.variables().items():
         for constraint in variable.constraints(name):
             code = constraint.violation_error_code or "invalid"
-            found[constraint.name] = Finding(name, code, _not_allowed(variable))
+            found[constraint.name] = _not_allowed(name, variable, code=code)
     checks = {check.code: check for check in form.hard_checks}
     for rule in form._meta.constraints:
         code = getattr(rule, "violation_error_code", None) or ""
         if code in checks:
             at = checks[code].at
             own_words = rule.violation_error_message != rule.default_violation_error_message
-            message = str(rule.violation_error_message) if own_words else _not_allowed(form.variables()[at])
-            found[rule.name] = Finding(at, code, message)
+            found[rule.name] = (
+                Finding(at, code, str(rule.violation_error_message))
+                if own_words
+                else _not_allowed(at, form.variables()[at], code=code)
+            )
         elif code in NOT_UNIQUE:
             field = "instance" if code == "entry_exists" else "record_id"
             found[rule.name] = Finding(field, code, NOT_UNIQUE[code])

@@ -79,7 +79,7 @@ def change_entry(
     if current.version != version:
         raise Stale(current, submission)
     changed = applied(submission, to=current)
-    chart = _with(changed, chart)
+    chart = with_entry(changed, chart)
     _refuse_what_fails(changed, submission, chart=chart, now=now)
     names = [name for name, value in changed.values.items() if value != current.values[name]]
     if names or (changed.status, changed.missing) != (current.status, current.missing):
@@ -157,7 +157,7 @@ def clears(changed: Entry, names: Sequence[str]) -> bool:
     return any(changed.values[name] is None and name not in changed.missing for name in names)
 
 
-def _with(entry: Entry, chart: Chart) -> Chart:
+def with_entry(entry: Entry, chart: Chart) -> Chart:
     """Return the chart with the entry in it as it will be."""
     name, row = entry.form.form_name(), entry.as_row()
     if name not in chart:

@@ -103,6 +103,11 @@ class Variable(models.Field[Any, Any]):
         return " | ".join(f"{code}, {label}" for code, label in self.codes.items())
 
     @property
+    def shown_label(self) -> str:
+        """The label in the language of whoever reads it; `label` is English, as the data dictionary has it."""
+        return _(self.label)
+
+    @property
     def max_is_today(self) -> bool:
         """Whether a value after today is refused."""
         return False
@@ -134,7 +139,7 @@ class Variable(models.Field[Any, Any]):
     def wrong_type(self, expected: str) -> Unreadable:
         """Return the refusal of a value of another JSON type."""
         return Unreadable(
-            "wrong_type", _("%(label)s: write %(expected)s.") % {"label": self.label, "expected": expected}
+            "wrong_type", _("%(label)s: write %(expected)s.") % {"label": self.shown_label, "expected": expected}
         )
 
 
@@ -150,14 +155,18 @@ class TextField(Variable, models.TextField[Any, Any]):
         if not isinstance(value, str):
             raise self.wrong_type(_("a text in quotes"))
         if not value.strip():
-            raise Unreadable("blank", _("%(label)s is blank. Write a text, or null for none.") % {"label": self.label})
+            raise Unreadable(
+                "blank", _("%(label)s is blank. Write a text, or null for none.") % {"label": self.shown_label}
+            )
         if len(value) > self.max_characters:
             message = _("%(label)s has %(n)d characters. Shorten it to %(max)d at most.")
-            raise Unreadable("too_long", message % {"label": self.label, "n": len(value), "max": self.max_characters})
+            raise Unreadable(
+                "too_long", message % {"label": self.shown_label, "n": len(value), "max": self.max_characters}
+            )
         # What is printable holds neither; to ask that first is quick.
         if not value.isprintable() and (self.forbidden.search(value) or SURROGATE.search(value)):
             message = _("%(label)s holds characters that cannot be printed. Remove them or type the text again.")
-            raise Unreadable("unprintable", message % {"label": self.label})
+            raise Unreadable("unprintable", message % {"label": self.shown_label})
         return value
 
 
@@ -171,14 +180,21 @@ class NotesField(TextField):
 
 
 class FileField(TextField):
-    """The name of a stored file; the file itself comes and goes through its own door, never as a value."""
+    """The name of a stored file; the file itself comes and goes through its own door, never as a value.
+
+    `taken_on` names the variable of the form with the day it was taken, `shown_with` those that are read beside it.
+    """
 
     field_type = "file"
+
+    def __init__(self, label: str, *, taken_on: str = "", shown_with: Sequence[str] = (), **declaration: Any) -> None:
+        super().__init__(label, **declaration)
+        self.taken_on, self.shown_with = taken_on, tuple(shown_with)
 
     def read(self, value: Any) -> str:
         """Refuse: a name is not a photograph."""
         message = _("%(label)s takes a file, not a name. Leave it out here and upload the file.")
-        raise Unreadable("file_not_a_value", message % {"label": self.label})
+        raise Unreadable("file_not_a_value", message % {"label": self.shown_label})
 
 
 class ChoiceField(Variable, models.TextField[Any, Any]):
@@ -254,7 +270,7 @@ class CheckboxField(Variable, ArrayField[Any, Any]):
         if not self.codes.keys() >= set(value):
             return unknown_code(self)
         message = _("%(label)s names a code twice. Name each once.")
-        return Unreadable("repeated_code", message % {"label": self.label})
+        return Unreadable("repeated_code", message % {"label": self.shown_label})
 
     def parse(self, text: str) -> list[str] | None:
         """Return the codes joined by "|" in `text`."""
@@ -337,7 +353,7 @@ class NumberField(Variable):
         """Return the number written with digits and a decimal point in `text`."""
         if NUMBER.fullmatch(text) is None:
             message = _("%(label)s is not a number. Write digits and a decimal point, for example 2.5.")
-            raise Unreadable("wrong_type", message % {"label": self.label})
+            raise Unreadable("wrong_type", message % {"label": self.shown_label})
         return self.read(Decimal(text))
 
     def exact(self, value: int | Decimal) -> Any:
@@ -350,7 +366,7 @@ class NumberField(Variable):
         if below or above:
             message = _("%(label)s is %(value)s. Enter a number from %(min)s to %(max)s%(unit)s.")
             unit = f" {self.unit}" if self.unit else ""
-            words = {"label": self.label, "value": value, "min": self.minimum, "max": self.maximum, "unit": unit}
+            words = {"label": self.shown_label, "value": value, "min": self.minimum, "max": self.maximum, "unit": unit}
             raise Unreadable("out_of_range", message % words)
 
 
@@ -365,10 +381,10 @@ class IntegerField(NumberField, models.IntegerField[Any, Any]):
         """Return the whole number, if the column can hold it."""
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
             message = _("%(label)s is beyond %(max)d. Check the number.")
-            raise Unreadable("out_of_range", message % {"label": self.label, "max": MAX_INTEGER})
+            raise Unreadable("out_of_range", message % {"label": self.shown_label, "max": MAX_INTEGER})
         if value != int(value):
             message = _("%(label)s is %(value)s. Enter a whole number.")
-            raise Unreadable("not_an_integer", message % {"label": self.label, "value": value})
+            raise Unreadable("not_an_integer", message % {"label": self.shown_label, "value": value})
         return int(value)
 
     def json_schema(self) -> dict[str, Any]:
@@ -401,7 +417,7 @@ class DecimalField(NumberField, models.DecimalField[Any, Any]):
         kept = (Decimal(value) + 0).quantize(self.step)
         if kept != value:
             message = _("%(label)s is %(value)s. Round it to %(places)d decimals.")
-            words = {"label": self.label, "value": value, "places": self.decimal_places}
+            words = {"label": self.shown_label, "value": value, "places": self.decimal_places}
             raise Unreadable("too_many_decimals", message % words)
         return kept
 
@@ -442,7 +458,7 @@ class DateField(Variable, models.DateField[Any, Any]):
         day = self._day(value)
         if self.minimum is not None and day < self.minimum:
             message = _("%(label)s is %(value)s, before %(min)s. Check the year.")
-            raise Unreadable("out_of_range", message % {"label": self.label, "value": value, "min": self.minimum})
+            raise Unreadable("out_of_range", message % {"label": self.shown_label, "value": value, "min": self.minimum})
         return day
 
     def stored(self, value: Any) -> str:
@@ -461,7 +477,7 @@ class DateField(Variable, models.DateField[Any, Any]):
         except ValueError:
             pass  # the shape of a date, but not in the calendar: refused like any other
         message = _("%(label)s is not a date of the calendar. Write year, month and day, for example 2024-03-12.")
-        raise Unreadable("not_a_date", message % {"label": self.label})
+        raise Unreadable("not_a_date", message % {"label": self.shown_label})
 
 
 class PartialDateField(Variable, models.TextField[Any, Any]):
@@ -502,7 +518,7 @@ class PartialDateField(Variable, models.TextField[Any, Any]):
             return PartialDate.parse(value)
         except ValueError:
             message = _("%(label)s is not a date. Write what is known of it as YYYY, YYYY-MM or YYYY-MM-DD.")
-            raise Unreadable("not_a_date", message % {"label": self.label}) from None
+            raise Unreadable("not_a_date", message % {"label": self.shown_label}) from None
 
     def json_schema(self) -> dict[str, Any]:
         """Return the pattern of the text."""
@@ -511,9 +527,9 @@ class PartialDateField(Variable, models.TextField[Any, Any]):
 
 def unknown_code(variable: Variable) -> Unreadable:
     """Return the refusal of a code that `variable` does not have, with those it has."""
-    codes = ", ".join(f"{code} ({label})" for code, label in variable.codes.items())
+    codes = ", ".join(f"{code} ({_(label)})" for code, label in variable.codes.items())
     message = _("%(label)s has no such code. Choose from: %(codes)s.")
-    return Unreadable("unknown_code", message % {"label": variable.label, "codes": codes})
+    return Unreadable("unknown_code", message % {"label": variable.shown_label, "codes": codes})
 
 
 def within_limits(variable: Variable, name: str) -> Iterator[models.CheckConstraint]:

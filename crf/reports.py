@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from crf.checks import Finding
 from crf.fields import CONTROL
 from crf.filters import Filter, FilterError, parse_filter
+from crf.filters.logic import RECORD_ID
 from crf.forms import all_forms, forms_by_name
 from crf.models.report import Report
 from registry.rights import Caller, Right
@@ -111,9 +112,19 @@ def _findings(wanted: Wanted) -> Iterator[Finding]:
     yield from _not_among(wanted.variables, known, field="variables", code="unknown_variable")
     if wanted.filter:
         try:
-            parse_filter(wanted.filter)
+            yield from _names_patients(parse_filter(wanted.filter))
         except FilterError as error:
             yield Finding("filter", error.code, error.message)
+
+
+def _names_patients(wanted: Filter) -> Iterator[Finding]:
+    """Yield what could tell other sites who a patient is, or that there is one: they read the report's filter too."""
+    identifiers = {name for form in all_forms() for name, at in form.variables().items() if at.identifier}
+    for name in sorted((wanted.reads - wanted.reads_only_how_far_apart) & {RECORD_ID, *identifiers}):
+        message = _(
+            "filter: all sites read it, so it may not name [%(name)s]. Leave that out, or filter in your own call."
+        )
+        yield Finding("filter", "identifies_a_patient", message % {"name": name})
 
 
 def _forms_of(wanted: Wanted) -> Collection[str]:

@@ -77,15 +77,15 @@ def snapshot(by: Caller) -> Iterator[datetime]:
         yield taken_at
 
 
-def counted_rows(cut: Cut) -> dict[str, int]:
-    """Return how many rows each form of a cut has."""
+def counted_rows(cut: Cut, *, up_to: int | None = None) -> dict[str, int]:
+    """Return how many rows each form of a cut has; with a limit it stops there, which is quicker in large tables."""
     counts = {}
     with connection.cursor() as cursor:
         for name in cut.forms:
             form = forms_by_name()[name]
             kept, parameters = rows_kept(form, cut)
-            sql = f"SELECT count(*) FROM {table_of(form).quoted} WHERE {kept}"  # noqa: S608 -- identifiers of the declaration
-            cursor.execute(sql, parameters)
+            rows = f"SELECT FROM {table_of(form).quoted} WHERE {kept} LIMIT %s"
+            cursor.execute(f"SELECT count(*) FROM ({rows}) counted", [*parameters, up_to])  # noqa: S608 -- the same
             counts[name] = cursor.fetchone()[0]
     return counts
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from crf.fields import DateField, PartialDateField
 from crf.filters import Filter, FilterError, parse_filter
@@ -14,7 +15,7 @@ from crf.forms import Form, all_forms, patient_form
 from exports.cuts import Cut, Privacy
 from exports.withheld import withheld_variables
 
-NOT_AS_IT_IS = "shown only in disguise at this level of privacy"
+NOT_AS_IT_IS = gettext_noop("shown only in disguise at this level of privacy")
 
 
 def read_filter(text: str, *, privacy: Privacy) -> Filter:
@@ -31,7 +32,7 @@ def read_filter(text: str, *, privacy: Privacy) -> Filter:
     for name in sorted(found.reads & hidden.keys()):
         if hidden[name] != NOT_AS_IT_IS or name not in found.reads_only_how_far_apart:
             message = _("%(name)s may not be in this filter: it is %(reason)s. Leave it out, or choose a fuller level.")
-            raise FilterError("withheld_variable", 0, message % {"name": f"[{name}]", "reason": hidden[name]})
+            raise FilterError("withheld_variable", 0, message % {"name": f"[{name}]", "reason": _(hidden[name])})
     return found
 
 

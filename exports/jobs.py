@@ -25,6 +25,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
+from django.utils import translation
 from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
 
@@ -240,7 +241,9 @@ def run(job_id: UUID, *, now: datetime | None = None) -> None:
         return
     before = tracing.job_id.set(str(job.pk))
     try:
-        _attempt(job)
+        # Files and errors are kept in one language, whoever asked.
+        with translation.override(settings.LANGUAGE_CODE):
+            _attempt(job)
     finally:
         tracing.job_id.reset(before)
 

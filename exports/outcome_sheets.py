@@ -12,6 +12,7 @@ from exports.cuts import Cut, Privacy
 from exports.datasets import record_order, stream
 from exports.endpoints.definitions import FIGURES
 from exports.endpoints.outcome import OUTCOME_NAMES, Outcome
+from exports.endpoints.published import interval_of
 from exports.endpoints.store import is_stale
 from exports.filtering import patients_kept
 from exports.models import CohortOutcome
@@ -31,8 +32,6 @@ FIGURE_COLUMNS = (
     Column("high", Kind.DECIMAL, width=10),
     Column("definition", width=90),
 )
-INTERVAL_OF = {"responders": "response"}
-"""Figures whose interval has another name."""
 INTERVAL_NOTE = "; low and high: exact (Clopper-Pearson) 95 % interval, in %"
 SURVIVAL_NOTE = "; n: events of that many patients; low and high: 95 % interval of the median (log-log)"
 
@@ -73,7 +72,6 @@ def figures(cohorts: Mapping[str, Mapping[str, Any]]) -> Sheet:
 
 
 def _figures_of(cohort: str, summary: Mapping[str, Any]) -> Iterator[Row]:
-    intervals = summary["intervals"]
     for name, figure in summary.items():
         if name in ("intervals", "kaplan_meier"):
             continue
@@ -83,7 +81,7 @@ def _figures_of(cohort: str, summary: Mapping[str, Any]) -> Iterator[Row]:
         elif isinstance(figure, Mapping):
             yield _figure(cohort, name, **figure)
         else:
-            interval = intervals.get(INTERVAL_OF.get(name, name))
+            interval = interval_of(name, summary=summary)
             note = INTERVAL_NOTE if interval else ""
             yield _figure(cohort, name, note=note, **(interval or {"n": figure}))
     for name, curve in summary["kaplan_meier"].items():

@@ -5,6 +5,7 @@ import logging
 from exports.endpoints.store import is_stale, recompute_all, recompute_changed, summarise
 from exports.jobs import Work, as_the_machine, enqueue, read_anew, run, runs
 from exports.models import Job, Kind
+from registry.rights import Caller, Right
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,11 @@ def recompute_stale() -> int:
         patients += some
     summarise()
     return patients
+
+
+def ask_for_computation(*, by: Caller) -> Job:
+    """Save the job of a new computation that a person asks for."""
+    return enqueue(Kind.ENDPOINTS, parameters={"reason": "asked for"}, by=by, sites=by.sites_with(Right.READ))
 
 
 def nightly_check() -> Job:

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from django.db import connection
+from django.utils.translation import gettext_lazy as _
 from prometheus_client.core import GaugeMetricFamily
 
 from exports.models import Kind, State
 from registry.heartbeats import seconds_since_beats
 from registry.models import Heart
-from registry.vital_signs import OK, Sign, Status, sign_of_life
+from registry.vital_signs import OK, Sign, Status, Words, sign_of_life
 
 LONGEST_WAIT_SECONDS: Final = 300
 
@@ -58,3 +59,15 @@ OF_THE_DATABASE: Final[Mapping[str, Callable[[], Sign]]] = {
     "oldest_waiting_job": oldest_waiting_job,
 }
 SIGNS: Final[Mapping[str, Callable[[], Sign]]] = {}
+IN_WORDS: Final[Mapping[str, Words]] = {
+    "worker": Words(
+        _("Worker"),
+        _("Exports and endpoints wait; data entry goes on. Start a worker."),
+        _("last seen %(seconds)s s ago"),
+    ),
+    "oldest_waiting_job": Words(
+        _("Waiting jobs"),
+        _("A job waits for more than five minutes. Look whether a worker runs and the broker answers."),
+        _("the oldest waits for %(seconds)s s"),
+    ),
+}

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_noop
+
 from crf.fields import TextField, Variable
 from crf.forms import Form
 from exports.cuts import Privacy
 
 KEYS = ("site", "record_id")
-IS_IDENTIFIER = "marked as identifier in the data dictionary"
-IS_FREE_TEXT = "free text, which may name a person"
+IS_IDENTIFIER = gettext_noop("marked as identifier in the data dictionary")
+IS_FREE_TEXT = gettext_noop("free text, which may name a person")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class AccessKind(StrEnum):
     FETCHED_EXPORT = "fetched_export"
     MADE_BACKUP = "made_backup"
     RESTORED_BACKUP = "restored_backup"
+    VERIFIED_HISTORY = "verified_history"
 
 
 def note_access(

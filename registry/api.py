@@ -71,6 +71,8 @@ class BrowserAuthentication(SessionAuthentication):
         if found is None:
             return None
         person = found[0]
+        if second_factor.must_change_password(person):
+            raise Problem(403, "password_change_required", _("Choose a password of your own in the browser first."))
         caller = caller_of(person.pk, now=timezone.now())
         if caller and second_factor.is_missing(request.session, caller):
             message = _(

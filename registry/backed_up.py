@@ -7,7 +7,7 @@ and never changed, so that they can be copied after the database's moment.
 from collections.abc import Mapping
 from typing import Final
 
-FOLDERS: Final = ("attachments",)
+FOLDERS: Final[tuple[str, ...]] = ()
 """Folders under VAR_DIR."""
 FIGURES: Final[Mapping[str, str]] = {}
 """SQL by name: each gives one text, the digest of what was computed from the data, null while that is out of date."""

@@ -39,6 +39,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     port: Annotated[int, Meta(ge=1, le=65535)] = 8000
     job_lease_seconds: Annotated[int, Meta(ge=1, le=3600)] = 15
     max_body_bytes: Annotated[int, Meta(ge=65_536)] = 20_000_000
+    max_photograph_bytes: Annotated[int, Meta(ge=65_536)] = 20_000_000
+    max_photograph_pixels: Annotated[int, Meta(ge=1_000_000, le=250_000_000)] = 50_000_000
     rate_per_token: Annotated[int, Meta(ge=1)] = 1_200
     rate_per_address: Annotated[int, Meta(ge=1)] = 6_000
     rate_failures_per_address: Annotated[int, Meta(ge=1)] = 30
@@ -86,6 +88,8 @@ EXPECTED: Final = {
     "port": "a port from 1 to 65535, such as 8000",
     "job_lease_seconds": "the seconds, 1 to 3600, after which the job of a silent worker is taken over, such as 15",
     "max_body_bytes": "a number of bytes from 65536, such as 20000000",
+    "max_photograph_bytes": "a number of bytes from 65536, such as 20000000",
+    "max_photograph_pixels": "a number of pixels from 1000000 to 250000000, such as 50000000",
     "rate_per_token": "the calls a minute, from 1, that are answered to one token or session, such as 1200",
     "rate_per_address": "the calls a minute, from 1, that are answered to one address, such as 6000",
     "rate_failures_per_address": "the wrong tokens a minute, from 1, that one address may send, such as 30",

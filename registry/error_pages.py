@@ -1,14 +1,17 @@
 """What is shown when something goes wrong: problem details to programs, a plain page to people. Neither shows data."""
 
+import sys
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from registry.problems import Problem, not_found
+from registry.looks import looks
+from registry.problems import Problem, not_found, problem_of
 
 PROGRAMS: Final = ("/api/", "/redcap/")
+NOT_FOUND: Final = 404
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -40,18 +43,23 @@ def too_many_requests(request: HttpRequest, exception: Exception | None = None) 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a failure of our own; what failed is in the log, not in the answer."""
-    return _answer(
-        request, Problem(500, "server_error", _("The error was logged. Try again, or tell the administrator."))
-    )
+    """Answer a failure of our own, or of the database; what failed is in the log, not in the answer."""
+    error = sys.exception()
+    known = problem_of(error) if isinstance(error, Exception) else None
+    detail = _("The error was logged. Try again, or tell the administrator.")
+    return _answer(request, known or Problem(500, "server_error", detail))
 
 
-def page_of(problem: Problem) -> HttpResponse:
+def page_of(problem: Problem, *, request: HttpRequest) -> HttpResponse:
     """Return the problem as a page that needs neither session nor database."""
-    page = render_to_string("registry/error.html", {"title": problem.title, "detail": problem.detail})
+    detail = problem.detail
+    if problem.status == NOT_FOUND:
+        detail = _("The address is not right, or it belongs to a site or person that none of your roles is for.")
+    shown = {"title": problem.title, "detail": detail, **looks(request)}
+    page = render_to_string("registry/error.html", shown)
     return HttpResponse(page, status=problem.status, headers=problem.headers)
 
 
 def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
     """Return the problem for programs, else a page."""
-    return problem.response() if request.path.startswith(PROGRAMS) else page_of(problem)
+    return problem.response() if request.path.startswith(PROGRAMS) else page_of(problem, request=request)

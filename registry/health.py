@@ -101,7 +101,7 @@ class Metrics(View):
 
 def look() -> Health:
     """Look at every sign, now."""
-    modules = list(_modules())
+    modules = list(vital_signs())
     checks = _of_the_database({name: sign for module in modules for name, sign in module.OF_THE_DATABASE.items()})
     checks |= {name: sign() for module in modules for name, sign in module.SIGNS.items()}
     found = {sign.status for sign in checks.values()}
@@ -141,13 +141,14 @@ def _without_tables() -> dict[str, Sign]:
 def _gauges() -> Iterator[GaugeMetricFamily]:
     """Yield what the apps tell from the database; a database that is down must not hide the counters."""
     try:
-        for module in _modules():
+        for module in vital_signs():
             yield from module.gauges()
     except (DatabaseError, InterfaceError) as error:
         logger.warning("the database does not answer Prometheus: %s", type(error).__name__)
 
 
-def _modules() -> Iterator[Any]:
+def vital_signs() -> Iterator[Any]:
+    """Yield the module `vital_signs` of each app that has one."""
     for app in apps.get_app_configs():
         if module_has_submodule(app.module, "vital_signs"):
             yield import_module(f"{app.name}.vital_signs")

@@ -49,7 +49,7 @@ class PersonManager(BaseUserManager["Person"]):
         return person
 
 
-@track(exclude=["password", "last_login", "session_generation"])
+@track(exclude=["password", "last_login", "session_generation", "must_change_password"])
 class Person(AbstractBaseUser):
     """Somebody who signs in or whose token a script carries."""
 
@@ -61,6 +61,9 @@ class Person(AbstractBaseUser):
     is_active = models.BooleanField(_("active"), default=True)
     session_generation = models.PositiveIntegerField(default=0)
     """Counts how often all sessions of the person were ended; each session holds to the number it began with."""
+
+    must_change_password = models.BooleanField(default=False)
+    """Whether somebody else has seen the password: then it is changed at the next sign-in, before anything else."""
 
     objects: ClassVar[PersonManager] = PersonManager()
 
@@ -227,10 +230,16 @@ class SignInEvent(models.Model):
         CODES_SET_UP = "codes_set_up", _("Second factor set up")
         CODES_REMOVED = "codes_removed", _("Second factor removed")
         RECOVERY_CODE_USED = "recovery_code_used", _("Recovery code used")
+        PASSWORD_GIVEN = "password_given", _("New password given")
+        LINK_SENT = "link_sent", _("Link to choose a password sent")
+        LOCK_OUT_LIFTED = "lock_out_lifted", _("Lock-out lifted")
+        SESSIONS_ENDED = "sessions_ended", _("Other sessions ended")
 
     at = models.DateTimeField(db_default=Now(), db_index=True)
     kind = models.CharField(max_length=20, choices=Kind.choices)
     person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="sign_in_events")
+    by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    """Who did it, where it was not the person."""
     address = models.GenericIPAddressField(null=True)
 
     class Meta:
@@ -254,6 +263,10 @@ class CacheEntry(models.Model):
         return self.cache_key
 
 
+CARE = ("made_backup", "verified_history")
+"""Kinds of access that look after the data."""
+
+
 class AccessEvent(models.Model):
     """Somebody saw or took data of patients: identifiers read, an export asked for, its file fetched.
 
@@ -272,7 +285,11 @@ class AccessEvent(models.Model):
 
     class Meta:
         default_permissions = ()
-        indexes = [models.Index(name="accesses_by_time", fields=["at"])]
+        indexes = [
+            models.Index(name="accesses_by_time", fields=["at"]),
+            # The health page asks for the last of each, among very many others.
+            models.Index(name="care_by_time", fields=["kind", "at"], condition=Q(kind__in=CARE)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} at {self.at:%Y-%m-%d %H:%M}"

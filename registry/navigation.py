@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
 
+from registry.accounts.second_factor import is_held_back
 from registry.rights import Caller, Right
 from registry.signed_in import caller_behind
 
@@ -35,13 +36,35 @@ class Item:
         )
 
 
+EXPORTING: Final = frozenset(
+    {Right.EXPORT_WITH_IDENTIFIERS, Right.EXPORT_POOLED_DEIDENTIFIED, Right.EXPORT_POOLED_WITH_IDENTIFIERS}
+)
 WORK: Final = (
-    Item("home", _("Patients"), frozenset({Right.READ}), under=("page-site", "page-patient*")),
+    Item(
+        "home",
+        _("Patients"),
+        frozenset({Right.READ}),
+        under=("page-site", "page-patient*", "page-entr*", "page-photograph*"),
+    ),
     Item("page-imports", _("Import"), frozenset({Right.ENTER}), under=("page-import*",)),
+    Item("page-queries", _("Queries"), frozenset({Right.READ}), under=("page-query*", "page-beside*")),
+    Item(
+        "page-endpoints",
+        _("Endpoints"),
+        frozenset({Right.SEE_POOLED_ENDPOINTS}),
+        under=("page-endpoint*", "page-outcome"),
+    ),
+    Item("page-exports", _("Exports"), EXPORTING, under=("page-export*",)),
 )
 """What the day's work is done with."""
 SETTINGS: Final = (
     Item("account", _("My account"), under=("account_*", "mfa_*")),
+    Item("page-audit", _("Audit trail"), frozenset({Right.READ, Right.MANAGE}), under=("page-audit*",)),
+    Item("page-jobs", _("Jobs"), frozenset({Right.MANAGE})),
+    Item("page-tokens", _("Tokens"), under=("page-token",)),
+    Item("page-people", _("People"), frozenset({Right.MANAGE}), under=("page-person*", "page-role")),
+    Item("page-sites", _("Sites"), frozenset({Right.MANAGE}), under=("page-site-settings",)),
+    Item("page-health", _("Health"), frozenset({Right.MANAGE})),
     Item("docs", _("REST API")),
 )
 """What is looked after now and then."""
@@ -56,7 +79,8 @@ def _links(request: HttpRequest) -> dict[str, list[dict[str, Any]]]:
     by = caller_behind(request)
     match = request.resolver_match
     name = match.view_name if match else ""
-    groups = {"work": WORK, "settings": SETTINGS} if by else {}
+    # Who must do something first would only be sent back.
+    groups = {"work": WORK, "settings": SETTINGS} if by and not is_held_back(request, by) else {}
     return {
         group: [
             {"href": reverse(item.name), "label": item.label, "current": item.holds(name)}

@@ -29,13 +29,17 @@ class Component:
 
 @dataclass(frozen=True)
 class Operation:
-    """What one method of a view takes and gives. `responses` has a schema for each status, None for no body."""
+    """What one method of a view takes and gives. `responses` has a schema for each status, None for no body.
+
+    `request` is the schema of a JSON body, `uploads` are those of bodies of other types.
+    """
 
     summary: str
     responses: Mapping[int, Component | Mapping[str, Any] | None]
     request: Component | Mapping[str, Any] | None = None
     parameters: tuple[OpenApiParameter, ...] = ()
-    content_type: str = JSON
+    content_types: tuple[str, ...] = (JSON,)
+    uploads: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     problems: tuple[int, ...] = field(default=(400, 401, 403, 404))
 
 
@@ -123,7 +127,8 @@ class ApiSchema(AutoSchema):
         """Return the schema of the body."""
         if self.described is None:
             return super().get_request_serializer()
-        return {JSON: self._schema(self.described.request)} if self.described.request else None
+        taken = {JSON: self._schema(self.described.request)} if self.described.request else {}
+        return {**taken, **self.described.uploads} or None
 
     def get_response_serializers(self) -> Any:
         """Return the schema of each answer, the problems included."""
@@ -131,7 +136,7 @@ class ApiSchema(AutoSchema):
             return super().get_response_serializers()
         answers: dict[Any, Any] = {}
         for status, schema in self.described.responses.items():
-            answers[(status, self.described.content_type) if schema else status] = self._schema(schema)
+            answers[(status, *self.described.content_types) if schema else status] = self._schema(schema)
         for status in sorted({*self.described.problems, 401, 403, 429}):
             answers[(status, CONTENT_TYPE)] = self._schema(PROBLEM)
         return answers

@@ -4,6 +4,7 @@ Deny by default, as in the REST API: a page declares what each of its methods ne
 defined.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -28,6 +29,8 @@ ONCE = "once"
 REASON = "reason"
 """The field of a page's form with the reason for a change."""
 MAX_ONCE = 100
+NOT_TOLD_APART_BY = frozenset({"csrfmiddlewaretoken", "password"})
+"""Fields that are left out of what is kept of a form: a quick digest would give a password away."""
 
 
 class PageView(View):
@@ -61,7 +64,7 @@ class PageView(View):
             problem = self.problem_of(error)
             if problem is None:
                 raise
-            return page_of(problem)
+            return page_of(problem, request=request)
 
     def problem_of(self, error: Exception) -> Problem | None:
         """Return the problem that an exception stands for; layers above add their own."""
@@ -97,13 +100,21 @@ def _in_transaction(method: Callable[..., HttpResponse]) -> Callable[..., HttpRe
             if kept is not None:
                 return repeats.first_answer(digest, *kept)
             response = _rendered(method(view, request, *args, **kwargs))
-            if response.headers.get("Location"):
-                repeats.keep(response, key=key, by=by, digest=digest)
+            kept_of_it = _kept_of(response)
+            if kept_of_it is not None:
+                repeats.keep(kept_of_it, key=key, by=by, digest=digest)
             return response
 
     run.__doc__ = method.__doc__
     run.__name__ = method.__name__
     return run
+
+
+def _kept_of(response: HttpResponse) -> HttpResponse | None:
+    """Return what a repeat of the form gets: the same redirect, never a secret; None where nothing counted."""
+    if isinstance(response, repeats.ShownOncePage):
+        return HttpResponse(status=303, headers={"Location": response.instead})
+    return response if response.headers.get("Location") else None
 
 
 def _rendered(response: HttpResponse) -> HttpResponse:
@@ -113,4 +124,8 @@ def _rendered(response: HttpResponse) -> HttpResponse:
 
 def _sent(request: HttpRequest) -> bytes:
     fields = [(name, value) for name, values in request.POST.lists() for value in values]
-    return urlencode(sorted(field for field in fields if field[0] != "csrfmiddlewaretoken")).encode()
+    for name, files in request.FILES.lists():
+        for file in files:
+            fields.append((name, hashlib.sha256(file.read()).hexdigest()))
+            file.seek(0)
+    return urlencode(sorted(field for field in fields if field[0] not in NOT_TOLD_APART_BY)).encode()

@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext as _
 
+from registry.accounts.sessions import end_sessions
 from registry.database import fetch_row
 from registry.models import Membership, Person, Site
 from registry.rights import MATRIX, Caller, Right, Role
@@ -97,10 +98,12 @@ def create_person(
     wanted = list(memberships)
     if not wanted and not by.may_everywhere(Right.MANAGE):
         raise NotManaged(_("Give the person a membership at your site, or ask the data manager of all sites."))
-    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    password = first_password()
     try:
         with transaction.atomic():
-            person = Person.objects.create_user(username, password, full_name=full_name, email=email)
+            person = Person.objects.create_user(
+                username, password, full_name=full_name, email=email, must_change_password=True
+            )
     except IntegrityError:
         message = _("There is a person of this user name already. Choose another one.")
         raise Contradiction("person_exists", message, field="username") from None
@@ -109,13 +112,23 @@ def create_person(
     return person, password
 
 
+def first_password() -> str:
+    """Return a new password that nobody guesses; whoever gets it replaces it."""
+    return secrets.token_urlsafe(PASSWORD_BYTES)
+
+
 def change_person(person: Person, changes: Mapping[str, Any], *, today: date) -> Person:
-    """Save changes of a held person. Raises Contradiction for the last data manager of all sites."""
+    """Save changes of a held person; who is deactivated is out at once.
+
+    Raises Contradiction for the last data manager of all sites.
+    """
     if changes.get("is_active") is False:
         _refuse_to_lose_the_last_data_manager(Q(person=person), until=None, today=today)
     for name, value in changes.items():
         setattr(person, name, value)
     person.save(update_fields=list(changes))
+    if changes.get("is_active") is False:
+        end_sessions(person)
     return person
 
 
@@ -129,7 +142,7 @@ def give_membership(
     """
     if site is not None and not by.may(Right.READ, at=site):
         known = ", ".join(sorted(by.sites_with(Right.READ)))
-        raise Contradiction("unknown_site", _("site: choose from %(known)s.") % {"known": known}, field="site")
+        raise Contradiction("unknown_site", _("Choose a site from %(known)s.") % {"known": known}, field="site")
     _refuse_unless_managed(site, by=by)
     if person.pk == by.person_id:
         _refuse_more_than_held(role, site=site, by=by)
@@ -221,7 +234,7 @@ def _refuse_more_than_held(role: str, *, site: str | None, by: Caller) -> None:
 
 def _refuse_an_end_before(starts_on: date, *, ends_on: date | None) -> None:
     if ends_on is not None and ends_on < starts_on:
-        message = _("ends_on: the last day is before the first, %(day)s. Correct one of them.") % {"day": starts_on}
+        message = _("The last day is before the first, %(day)s. Correct one of them.") % {"day": starts_on}
         raise Contradiction("end_before_start", message, field="ends_on")
 
 

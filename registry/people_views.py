@@ -14,19 +14,17 @@ from registry import people
 from registry.api import ApiView, answer, caller, read_body
 from registry.bodies import WrongMember, day, email, line, matching, one_of, or_null, read_members, truth
 from registry.cursors import PAGE_PARAMETERS, CursorPages, page_of
+from registry.managed_problems import managed_problem
 from registry.models import SITE_CODE, Membership, Person, Site
 from registry.openapi import IDEMPOTENCY_KEY, Component, Operation, header, listing
 from registry.preconditions import etag_of, refuse_unless_unchanged
-from registry.problems import Problem, not_found, request_error
+from registry.problems import Problem, not_found
 from registry.repeats import ShownOnce
 from registry.rights import SIGNED_IN, Right, Role, anywhere, there
 
 USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,149}", re.ASCII)
 FULL_NAME = line(most=200)
 SITE_NAME = line(most=200, least=1)
-CONFLICTS = frozenset(
-    {"person_exists", "membership_exists", "site_exists", "membership_has_started", "last_data_manager"}
-)
 IF_MATCH = header("If-Match", "The ETag of what is changed, as it was read.", required=True)
 REASON = header("X-Change-Reason", "Why; kept in the history.")
 CHANGING = (400, 401, 403, 404, 409, 412, 413, 415, 428)
@@ -86,19 +84,6 @@ class ManagedView(ApiView):
         return self.request.method in ("GET", "HEAD") and super().takes_parameter(name)
 
 
-def managed_problem(exc: Exception) -> Problem | None:
-    """Return the problem that a refusal of registry/people.py or registry/tokens.py stands for, None for another."""
-    match exc:
-        case people.NotThere():
-            return not_found()
-        case people.NotManaged():
-            return Problem(403, "not_allowed", str(exc))
-        case people.Contradiction():
-            status = 409 if exc.code in CONFLICTS else 400
-            return Problem(status, exc.code, exc.message, errors=[request_error(exc.field, exc.code, exc.message)])
-    return None
-
-
 class People(ManagedView):
     """The people whom a data manager may see, and new ones."""
 
@@ -125,7 +110,7 @@ class People(ManagedView):
 
     def post(self, request: Request) -> HttpResponse:
         """Save a person, their memberships and a first password."""
-        readers = {"username": _username, "full_name": FULL_NAME, "email": email, "memberships": _memberships}
+        readers = {"username": username, "full_name": FULL_NAME, "email": email, "memberships": _memberships}
         given = read_members(read_body(request), readers, required=["username"])
         person, password = people.create_person(**given, by=caller(request))
         read = person_json(person)
@@ -270,8 +255,7 @@ class Sites(ManagedView):
 
     def post(self, request: Request) -> HttpResponse:
         """Save a site; who has a role at all sites has it there too."""
-        code = matching(re.compile(SITE_CODE), expected=_("write 2 to 8 capitals and digits, a capital first."))
-        given = read_members(read_body(request), {"code": code, "name": SITE_NAME}, required=["code", "name"])
+        given = read_members(read_body(request), {"code": site_code, "name": SITE_NAME}, required=["code", "name"])
         read = site_json(people.create_site(**given, by=caller(request)))
         headers = {"ETag": etag_of(read), "Location": reverse("site", args=[read["code"]])}
         return answer(read, status=201, headers=headers)
@@ -342,7 +326,15 @@ def _read(representation: Mapping[str, Any]) -> HttpResponse:
     return answer(representation, headers={"ETag": etag_of(representation)})
 
 
-def _username(value: Any) -> str:
+def site_code(value: Any) -> str:
+    """Return a code that a new site may have."""
+    expected = _("write 2 to 8 capitals and digits, a capital first.")
+    found: str = matching(re.compile(SITE_CODE), expected=expected)(value)
+    return found
+
+
+def username(value: Any) -> str:
+    """Return a user name that a new person may have."""
     expected = _("write small letters, digits, points, hyphens and underscores, 150 at most, such as a.name.")
     found: str = matching(USERNAME, expected=expected)(value)
     return found

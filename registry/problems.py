@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from rest_framework import exceptions
 
 from registry.encoding import encode_json
@@ -21,22 +22,23 @@ READ_ONLY: Final = "25006"
 NOT_THERE: Final = ("080", "08P", "533", "57P")
 
 TITLES: Mapping[int, str] = {
-    400: "The request is not valid",
-    401: "Sign in, or send a valid token",
-    403: "You may not do this",
-    404: "There is nothing here that you may see",
-    405: "This address does not do that",
-    406: "Only JSON is served here",
-    409: "The present state does not allow it",
-    412: "Somebody else changed it first",
-    413: "The request is too large",
-    415: "Send JSON",
-    422: "The idempotency key was used for another request",
-    428: "Say which version you change",
-    429: "Too many requests",
-    500: "Something failed on our side",
-    503: "This cannot be done at the moment",
+    400: gettext_noop("The request is not valid"),
+    401: gettext_noop("Sign in, or send a valid token"),
+    403: gettext_noop("You may not do this"),
+    404: gettext_noop("There is nothing here that you may see"),
+    405: gettext_noop("This address does not do that"),
+    406: gettext_noop("Only JSON is served here"),
+    409: gettext_noop("The present state does not allow it"),
+    412: gettext_noop("Somebody else changed it first"),
+    413: gettext_noop("The request is too large"),
+    415: gettext_noop("Send JSON"),
+    422: gettext_noop("The idempotency key was used for another request"),
+    428: gettext_noop("Say which version you change"),
+    429: gettext_noop("Too many requests"),
+    500: gettext_noop("Something failed on our side"),
+    503: gettext_noop("This cannot be done at the moment"),
 }
+REFUSED = gettext_noop("The request was refused")
 
 
 class Problem(Exception):
@@ -59,7 +61,7 @@ class Problem(Exception):
     @property
     def title(self) -> str:
         """What the status means, in words."""
-        return TITLES.get(self.status, "The request was refused")
+        return _(TITLES.get(self.status, REFUSED))
 
     def response(self) -> HttpResponse:
         """Return the problem as an HTTP response."""

@@ -23,6 +23,14 @@ class ShownOnce(HttpResponse):
         self.without = encode_json({**data, secret: None})
 
 
+class ShownOncePage(HttpResponse):
+    """A page with a secret. Whoever sends its form again is sent to the address `instead`, which does not show it."""
+
+    def __init__(self, page: str, *, instead: str, **response: Any) -> None:
+        super().__init__(page, **response)
+        self.instead = instead
+
+
 def digest_of(request: HttpRequest | Request, told_apart_by: bytes) -> bytes:
     """Return the digest of what makes two requests with one key different."""
     return hashlib.sha256(b"POST %s\n%s" % (request.path.encode(), told_apart_by)).digest()

@@ -67,7 +67,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "registry.languages.Languages",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -95,6 +95,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "registry.navigation.navigation",
+                "registry.looks.looks",
             ],
         },
     },
@@ -104,6 +105,13 @@ TEMPLATES = [
 MAX_BODY_BYTES = ENVIRONMENT.max_body_bytes
 MAX_BULK_ENTRIES = 10_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# A photograph, and what forms send around it. Uploads stay in memory: no patient's picture is ever on a disk beside the
+# database, and a request that is larger brings no file.
+MAX_PHOTOGRAPH_BYTES = ENVIRONMENT.max_photograph_bytes
+MAX_PHOTOGRAPH_PIXELS = ENVIRONMENT.max_photograph_pixels
+MAX_UPLOAD_BYTES = max(MAX_BODY_BYTES, MAX_PHOTOGRAPH_BYTES) + 65_536
+FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_UPLOAD_BYTES
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 # Calls a minute that are answered (registry/throttling.py), and how many proxies say from which address they come.
 RATE_PER_TOKEN = ENVIRONMENT.rate_per_token
 RATE_PER_ADDRESS = ENVIRONMENT.rate_per_address
@@ -202,8 +210,9 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENVIRONMENT.email_from
 globals().update(mail_server(ENVIRONMENT.email_url))
 
 # Security. Cookies and redirects for https only where the site is reached by https; a proxy ends TLS and says so.
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENVIRONMENT.https
-SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENVIRONMENT.https
+SESSION_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.https else None
 # Probes of the same machine come without TLS.
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]
@@ -215,10 +224,16 @@ CSRF_FAILURE_VIEW = "registry.error_pages.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 OIDC_ISSUER = ENVIRONMENT.oidc_issuer
 
-# Language and time: data are dates, moments are kept in UTC.
+# Language and time: data are dates, moments are kept in UTC. What is kept, logged or exported is in LANGUAGE_CODE.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("fr", "Français")]
 USE_I18N = True
+# Addresses for programs, whose answers are in one language whatever the browser beside them speaks.
+IN_ONE_LANGUAGE = ("/redcap/", "/api/schema/")
+# Numbers and dates look the same in every language, as they are typed and exported: 2.5, 2024-03-12.
+FORMAT_MODULE_PATH = "registry.formats"
+# What `makemessages` takes from declarations: a file that it makes meanwhile, and the function with its texts.
+DECLARED_TEXTS = {"crf/texts_of_the_forms.py": "crf.declared_texts.declared_texts"}
 USE_TZ = True
 TIME_ZONE = "UTC"
 
@@ -299,6 +314,16 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "forget answers that nobody will ask for again": {
         "task": "registry.forget_answers",
         "schedule": crontab(hour=3, minute=10),
+        "options": {"expires": 3600},
+    },
+    "forget drafts that nobody came back to": {
+        "task": "crf.forget_old_drafts",
+        "schedule": crontab(hour=3, minute=20),
+        "options": {"expires": 3600},
+    },
+    "forget sessions that are over": {
+        "task": "registry.forget_sessions",
+        "schedule": crontab(hour=3, minute=20),
         "options": {"expires": 3600},
     },
     "check that no change was missed": {

@@ -56,11 +56,11 @@ def make_token(
     """
     if site is not None and not by.may(Right.READ, at=site):
         known = ", ".join(sorted(by.sites_with(Right.READ)))
-        raise Contradiction("unknown_site", _("site: choose from %(known)s.") % {"known": known}, field="site")
+        raise Contradiction("unknown_site", _("Choose a site from %(known)s.") % {"known": known}, field="site")
     last = _last_moment(by, now=now)
     expires = min(now + TOKEN_LIFETIME, last) if expires_at is None else expires_at
     if not now < expires <= now + LONGEST_LIFETIME:
-        raise Contradiction("out_of_range", _("expires_at: write a moment within ten years."), field="expires_at")
+        raise Contradiction("out_of_range", _("Choose an end that is to come, within ten years."), field="expires_at")
     _refuse_wider(by, site=site, rights=rights, later=expires > last)
     person = Person.objects.get(username=by.username)
     only = Site(pk=site) if site is not None else None
@@ -87,5 +87,5 @@ def _refuse_wider(by: Caller, *, site: str | None, rights: Collection[str] | Non
     }
     for field, too_much in wider.items():
         if too_much:
-            message = _("%(field)s: a token makes no token that may more than itself, or for longer. Ask for less.")
-            raise Contradiction("wider_than_token", message % {"field": field}, field=field)
+            message = _("A token makes no token that may more than itself, or for longer. Ask for less.")
+            raise Contradiction("wider_than_token", message, field=field)

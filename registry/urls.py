@@ -6,11 +6,19 @@ from django.urls.converters import StringConverter
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from registry.audit_page import AuditFile, AuditPage
 from registry.audit_views import Audit
 from registry.health import Alive, Metrics, Ready
+from registry.health_page import HealthPage
 from registry.models import SITE_CODE
-from registry.pages import Account, ApiDocs
+from registry.pages import Account, ApiDocs, Looks, OtherSessions
+from registry.people_pages import NewPerson, PersonPage, PersonRoles, RoleEnd
+from registry.people_pages import People as PeoplePage
 from registry.people_views import MembershipDetail, Memberships, People, PersonDetail, SiteDetail, Sites
+from registry.site_pages import Sites as SitesPage
+from registry.site_pages import SiteSettings
+from registry.token_pages import TokenEnd
+from registry.token_pages import Tokens as TokensPage
 from registry.token_views import TokenDetail, Tokens
 from registry.views import Me
 
@@ -33,7 +41,21 @@ register_converter(SiteCodeConverter, "site_code")
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("crf.pages.urls")),
     path("", include("exports.pages.urls")),
+    path("audit/", AuditPage.as_view(), name="page-audit"),
+    path("audit/file/", AuditFile.as_view(), name="page-audit-file"),
     path("account/", Account.as_view(), name="account"),
+    path("account/sessions/", OtherSessions.as_view(), name="account-sessions"),
+    path("account/looks/", Looks.as_view(), name="looks"),
+    path("people/", PeoplePage.as_view(), name="page-people"),
+    path("new-person/", NewPerson.as_view(), name="page-person-new"),
+    path("people/<username:username>/", PersonPage.as_view(), name="page-person"),
+    path("people/<username:username>/roles/", PersonRoles.as_view(), name="page-person-roles"),
+    path("roles/<int:membership_id>/", RoleEnd.as_view(), name="page-role"),
+    path("places/", SitesPage.as_view(), name="page-sites"),
+    path("places/<site_code:code>/", SiteSettings.as_view(), name="page-site-settings"),
+    path("tokens/", TokensPage.as_view(), name="page-tokens"),
+    path("tokens/<int:token_id>/", TokenEnd.as_view(), name="page-token"),
+    path("health/", HealthPage.as_view(), name="page-health"),
     path("language/", login_not_required(set_language), name="language"),
     path("", include("registry.accounts.urls")),
     path("healthz", Alive.as_view(), name="healthz"),

@@ -1,4 +1,6 @@
-"""What the health page looks at, sign by sign. Each app may have a module of this name with `SIGNS` and `gauges`.
+"""What `/readyz` looks at, sign by sign. Each app may have a module of this name.
+
+It has the signs (`OF_THE_DATABASE`, `SIGNS`), what the health page says of them (`IN_WORDS`), and `gauges`.
 
 A sign says how it stands and what that means in numbers of the machine: nothing of versions, names or patients.
 """
@@ -15,6 +17,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from prometheus_client.core import GaugeMetricFamily
 
 from registry import measures
@@ -46,6 +49,14 @@ class Sign(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str | None = None
     seconds: float | None = None
     free_percent: int | None = None
+
+
+class Words(msgspec.Struct, frozen=True):
+    """What a sign is called, what its measure means (`%(seconds)s`, `%(percent)s`), and what to do if not well."""
+
+    name: Any
+    remedy: Any
+    measure: Any = ""
 
 
 OK: Final = Sign(Status.OK)
@@ -144,3 +155,30 @@ OF_THE_DATABASE: Final[Mapping[str, Callable[[], Sign]]] = {
     "scheduler": scheduler,
 }
 SIGNS: Final[Mapping[str, Callable[[], Sign]]] = {"broker": broker, "disk": disk}
+IN_WORDS: Final[Mapping[str, Words]] = {
+    "database": Words(_("Database"), _("Nothing can be read or entered. Start PostgreSQL, then look at its log.")),
+    "writing": Words(
+        _("Writing"), _("The database only lets itself be read. Look whether it is a stand-by, or its disk is full.")
+    ),
+    "migrations": Words(_("Version of the database"), _("The database is of another version. Run manage.py migrate.")),
+    "role": Words(
+        _("Sites kept apart"),
+        _("The database lets the application see every site. Run manage.py migrate."),
+    ),
+    "clock": Words(
+        _("Clock"),
+        _("The clocks of this machine and of the database differ. Set both by NTP."),
+        _("%(seconds)s s apart"),
+    ),
+    "scheduler": Words(
+        _("Scheduler"),
+        _("Endpoints are not brought up to date by themselves, and jobs that got stuck stay so. Start the scheduler."),
+        _("last seen %(seconds)s s ago"),
+    ),
+    "broker": Words(_("Broker"), _("Jobs wait; data entry goes on. Start Valkey or Redis, or look at BROKER_URL.")),
+    "disk": Words(
+        _("Disk"),
+        _("It is nearly full: backups and exports will fail, then entries. Make room."),
+        _("%(percent)s %% free"),
+    ),
+}

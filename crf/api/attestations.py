@@ -4,19 +4,20 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from crf import attestations as service
+from crf import problems
 from crf.api import members
 from crf.api.representation import problem_json
 from crf.api.views import note_what_is_told, refusal
 from crf.models.attestation import Attestation, Meaning, Signature, Verification
 from crf.reading import Problem as EntryProblem
-from crf.refusals import NotAllowed
 from registry.accounts.password_again import require_password
 from registry.api import ApiView, answer, caller, read_body
 from registry.bodies import Reader, one_of, or_null, read_members
@@ -94,13 +95,10 @@ class AttestationView(ApiView):
 
     def problem_of(self, exc: Exception) -> Problem | None:
         """Return the problem that a refusal stands for."""
-        match exc:
-            case NotAllowed():
-                return Problem(403, "not_allowed", _("Your role at this site does not allow this."))
-            case service.AlreadyAttested():
-                return Problem(409, "already_attested", _("You or somebody else attested this, and it is in force."))
-            case service.NotComplete():
-                return _not_complete(exc)
+        if isinstance(exc, service.NotComplete):
+            return _not_complete(exc)
+        if found := problems.of_an_attestation(exc):
+            return found
         note_what_is_told(exc, to=self.request)
         return refusal(exc) or super().problem_of(exc)
 
@@ -253,7 +251,9 @@ def attestation_json(attestation: Attestation) -> dict[str, Any]:
         "dropped": _dropped(attestation),
     }
     if isinstance(attestation, Signature):
-        found |= {"meaning": attestation.meaning, "statement": str(Meaning(attestation.meaning).label)}
+        with translation.override(settings.LANGUAGE_CODE):  # what was signed, in the one language of data
+            statement = str(Meaning(attestation.meaning).label)
+        found |= {"meaning": attestation.meaning, "statement": statement}
     return found
 
 

@@ -343,7 +343,7 @@ class ImportTemplate(ImportView):
                 parameter("format", "xlsx or csv"),
                 parameter("form", "Name of a form; for a workbook several, with commas, or none for all"),
             ),
-            content_type=XLSX,
+            content_types=(XLSX, "text/csv"),
             problems=(400, 401, 403, 404, 413),
         )
 

@@ -1,10 +1,12 @@
 """Addresses of the forms, made from their declarations: a form that is added has its addresses."""
 
-from django.urls import URLPattern, path, register_converter
+from django.urls import URLPattern, path
 
+import crf.addresses  # noqa: F401 -- registers the converters
 from crf.api.attestations import Signatures, Verifications
 from crf.api.bulk import Entries
 from crf.api.deletions import DeletedEntries, Restore
+from crf.api.files import CurrentFile, EarlierFile, StoredFiles
 from crf.api.imports import (
     ApplyImport,
     ImportChoices,
@@ -18,56 +20,8 @@ from crf.api.locks import LockDetail, Locks, Unlock
 from crf.api.queries import AnswerQuery, CloseQuery, Queries, QueryCounts, QueryDetail, ReopenQuery
 from crf.api.reports import ReportDetail, Reports
 from crf.api.views import Dictionary, EntryDetail, InstanceList, PatientList, PooledForm
-from crf.forms import all_forms, patient_form, repeating_forms
-
-
-class RecordIdConverter:
-    """The record id of a patient in an address."""
-
-    regex = "[A-Z][A-Z0-9]{1,7}-[0-9]{3,7}"
-
-    def to_python(self, value: str) -> str:
-        """Return the record id."""
-        return value
-
-    def to_url(self, value: str) -> str:
-        """Return the record id."""
-        return value
-
-
-class InstanceConverter:
-    """The number of an instance: from 1, without leading zeros, never beyond what the column holds."""
-
-    regex = "[1-9][0-9]{0,4}"
-
-    def to_python(self, value: str) -> int:
-        """Return the number; ValueError makes the address one that does not exist."""
-        if int(value) > 32_767:
-            raise ValueError
-        return int(value)
-
-    def to_url(self, value: int) -> str:
-        """Return the digits."""
-        return str(value)
-
-
-class RowConverter:
-    """The key of a row in an address: from 1, never beyond what the column holds."""
-
-    regex = "[1-9][0-9]{0,17}"
-
-    def to_python(self, value: str) -> int:
-        """Return the key."""
-        return int(value)
-
-    def to_url(self, value: int) -> str:
-        """Return the digits."""
-        return str(value)
-
-
-register_converter(RecordIdConverter, "record_id")
-register_converter(InstanceConverter, "instance")
-register_converter(RowConverter, "row")
+from crf.attachments import file_variables
+from crf.forms import Form, all_forms, patient_form, repeating_forms
 
 
 def _of_repeating_forms() -> list[URLPattern]:
@@ -79,6 +33,20 @@ def _of_repeating_forms() -> list[URLPattern]:
             path(of_patient, InstanceList.as_view(form=form), name=f"{name}-instances"),
             path(f"{of_patient}<instance:instance>/", EntryDetail.as_view(form=form), name=f"{name}-instance"),
             path(f"{of_patient}<instance:instance>/restore/", Restore.as_view(form=form), name=f"{name}-restore"),
+            *_of_files(form, f"{of_patient}<instance:instance>/"),
+        ]
+    return addresses
+
+
+def _of_files(form: type[Form], entry: str) -> list[URLPattern]:
+    """Return the addresses of the files of a form, under that of an entry."""
+    addresses = []
+    for variable in file_variables(form):
+        name, what = f"{form.form_name()}-{variable}", {"form": form, "variable": variable}
+        addresses += [
+            path(f"{entry}files/{variable}/", CurrentFile.as_view(**what), name=name),
+            path(f"{entry}files/{variable}/stored/", StoredFiles.as_view(**what), name=f"{name}-stored"),
+            path(f"{entry}files/{variable}/stored/<file_name:name>/", EarlierFile.as_view(**what), name=f"{name}-one"),
         ]
     return addresses
 
@@ -110,6 +78,7 @@ urlpatterns = [
     path("patients/", PatientList.as_view(form=patient_form()), name="patients"),
     path("patients/<record_id:record_id>/", EntryDetail.as_view(form=patient_form()), name="patient"),
     path("patients/<record_id:record_id>/restore/", Restore.as_view(form=patient_form()), name="patient-restore"),
+    *_of_files(patient_form(), "patients/<record_id:record_id>/"),
     path("deleted/", DeletedEntries.as_view(), name="deleted"),
     *_of_repeating_forms(),
     *[

@@ -9,9 +9,9 @@ from django.contrib.postgres.fields import RangeBoundary, RangeOperators
 from django.db import models
 from django.db.models import F, Q
 
-from crf.checks import Chart, Check, Row
+from crf.checks import Chart, Check, Derived, Row
 from crf.constraints import Period, SamePatient
-from crf.derivations import index_date
+from crf.derivations import index_date, mean_daily_dose
 from crf.fields import DateField, DecimalField, DropdownField, RadioField
 from crf.forms import RepeatingForm
 
@@ -60,6 +60,11 @@ def first_dose_is_unusual(dose: Row, chart: Chart) -> bool:
 def no_antithrombotic(dose: Row, _chart: Chart) -> bool:
     """Return whether lenalidomide was taken without an antithrombotic."""
     return dose["antithrombotic"] == "none" and bool(dose["dose_mg"])
+
+
+def mean_dose_mg_a_day(dose: Row, _chart: Chart) -> Decimal | None:
+    """Return the dose in mg a day, averaged over the schedule."""
+    return mean_daily_dose(dose_mg=dose["dose_mg"], dose_schedule=dose["dose_schedule"])
 
 
 class Dosing(RepeatingForm):
@@ -172,6 +177,12 @@ class Dosing(RepeatingForm):
             at="antithrombotic",
             message="No antithrombotic was taken with lenalidomide. Check the prescription.",
             fails=no_antithrombotic,
+        ),
+    ]
+
+    derived: ClassVar = [
+        Derived(
+            name="mean_daily_dose", label="Mean daily dose", at="dose_schedule", value=mean_dose_mg_a_day, unit="mg"
         ),
     ]
 

@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from crf.checks import Chart, Check, Row
-from crf.derivations import index_date, visit_response
+from crf.checks import Chart, Check, Derived, Row
+from crf.derivations import index_date, months_between, visit_response
 from crf.fields import (
     DateField,
     DecimalField,
@@ -19,6 +19,10 @@ from crf.forms import RepeatingForm
 AGREES_WITH = {"CR": {"CR"}, "PR": {"PR"}, "NR": {"SD", "PD"}}
 """The investigator's judgements that agree with each computed visit response."""
 
+IN_WORDS = {"CR": "Complete (CR)", "PR": "Partial (PR)", "NR": "None (NR)"}
+"""The computed visit responses."""
+DOSES = {"dosing": ("dose_start", "dose_mg")}
+
 
 def baseline_clearance_is_not_0(assessment: Row, chart: Chart) -> bool:
     """Return whether clearance is recorded up to the index date, when nothing can have cleared yet."""
@@ -33,6 +37,21 @@ def judgement_differs_from_the_computed_response(assessment: Row, _chart: Chart)
     if judged is None or clearance is None or new is None:
         return False
     return judged not in AGREES_WITH[visit_response(clearance=clearance, new_lesions=new)]
+
+
+def computed_response(assessment: Row, _chart: Chart) -> str | None:
+    """Return the visit response in words, None without clearance or new lesions."""
+    clearance, new = assessment["lesion_clearance"], assessment["lesion_new"]
+    if clearance is None or new is None:
+        return None
+    return IN_WORDS[visit_response(clearance=clearance, new_lesions=new)]
+
+
+def months_since_the_first_dose(assessment: Row, chart: Chart) -> float | None:
+    """Return the time from the index date to the assessment in months, below 0 before the first dose."""
+    first_dose = index_date((dose["dose_start"], dose["dose_mg"]) for dose in chart["dosing"])
+    on = assessment["lesion_date"]
+    return None if first_dose is None or on is None else months_between(first_dose, on)
 
 
 class LesionAssessment(RepeatingForm):
@@ -68,7 +87,13 @@ class LesionAssessment(RepeatingForm):
         "Why it could not be evaluated", show_if="[lesion_response] = 'NE'", sdtm="RS.RSREASND"
     )
     systemic_flare = YesNoField("Flare of systemic lupus", sdtm="CE.CEOCCUR")
-    lesion_photo = FileField("Photograph", note="JPEG or PNG", identifier=True)
+    lesion_photo = FileField(
+        "Photograph",
+        note="JPEG or PNG",
+        identifier=True,
+        taken_on="lesion_date",
+        shown_with=["lesion_clearance", "lesion_response"],
+    )
     lesion_notes = NotesField("Notes", identifier=True)
 
     soft_checks: ClassVar = [
@@ -78,7 +103,7 @@ class LesionAssessment(RepeatingForm):
             message="Clearance is {lesion_clearance} % on {lesion_date}, before any dose could act. "
             "At baseline it is 0: check the clearance and the date.",
             fails=baseline_clearance_is_not_0,
-            reads={"dosing": ("dose_start", "dose_mg")},
+            reads=DOSES,
         ),
         Check(
             code="response_differs_from_computed",
@@ -87,6 +112,18 @@ class LesionAssessment(RepeatingForm):
             "recorded give another. Check the three.",
             fails=judgement_differs_from_the_computed_response,
         ),
+    ]
+
+    derived: ClassVar = [
+        Derived(
+            name="months_since_first_dose",
+            label="Since the first dose",
+            at="lesion_date",
+            value=months_since_the_first_dose,
+            unit="months",
+            reads=DOSES,
+        ),
+        Derived(name="visit_response", label="Computed response", at="lesion_new", value=computed_response),
     ]
 
     class Meta:

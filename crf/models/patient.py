@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Concat
 
-from crf.checks import Chart, Check, Row
+from crf.checks import Chart, Check, Derived, Row
 from crf.derivations import completed_years, index_date
 from crf.fields import (
     CheckboxField,
@@ -172,6 +172,17 @@ class Patient(Form):
             at="birth_date",
             message="The patient was under 18 at the first dose. Check the date of birth and the first dose.",
             fails=was_a_minor_at_the_first_dose,
+            reads=DOSES,
+        ),
+    ]
+
+    derived: ClassVar = [
+        Derived(
+            name="age_at_first_dose",
+            label="Age at the first dose",
+            at="birth_date",
+            value=age_at_first_dose,
+            unit="years",
             reads=DOSES,
         ),
     ]

@@ -19,8 +19,8 @@ from exports.api.representation import JOB, TIME, job_json
 from exports.endpoints.cohort import Summary
 from exports.endpoints.outcome import OUTCOME_NAMES
 from exports.endpoints.store import are_being_computed, is_stale
-from exports.jobs import enqueue
 from exports.models import CohortOutcome, Job, Kind, PatientOutcome
+from exports.recompute import ask_for_computation
 from registry.api import ApiView, answer, caller, read_body
 from registry.openapi import IDEMPOTENCY_KEY, Component, Operation, listing, parameter
 from registry.problems import bad_request, not_found
@@ -145,7 +145,7 @@ class Recompute(ApiView):
         for name in read_body(request):
             message = _("There is nothing to send here but an empty object.")
             raise bad_request(name[:60], "unknown_field", message)
-        job = enqueue(Kind.ENDPOINTS, parameters={"reason": "asked for"}, by=by, sites=by.sites_with(Right.READ))
+        job = ask_for_computation(by=by)
         return answer(job_json(job), status=202, headers={"Location": reverse("recomputation", args=[job.pk])})
 
 

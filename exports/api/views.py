@@ -11,20 +11,15 @@ from rest_framework.request import Request
 
 from crf.api.pages import EntryPages
 from exports.api.representation import EXPORT, export_json, export_request
-from exports.api.requests import read_cut
-from exports.cuts import EXPORTING, Cut, CutNotAllowed, authorise_cut
-from exports.disclosures import note_export
-from exports.job_files import file_of
-from exports.jobs import cancel, enqueue
-from exports.models import Job, Kind, State
-from exports.models.job import JobQuerySet
-from registry.accesses import AccessKind
+from exports.cut_requests import read_cut
+from exports.cuts import EXPORTING, CutNotAllowed
+from exports.jobs import cancel
+from exports.models import Job
+from exports.own_exports import FILE_HEADERS, XLSX, ask_for_export, export_of, exports_of, open_file
 from registry.api import ApiView, answer, caller, read_body
 from registry.openapi import IDEMPOTENCY_KEY, Operation, listing, parameter
-from registry.problems import Problem, not_found
-from registry.rights import Caller, Right, anywhere, there
-
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+from registry.problems import Problem
+from registry.rights import Right, anywhere, there
 
 
 class ExportPages(EntryPages):
@@ -68,17 +63,14 @@ class Exports(ExportView):
     def get(self, request: Request) -> HttpResponse:
         """Return a page of exports."""
         pages = ExportPages()
-        found: list[Job] = pages.paginate_queryset(_exports(caller(request)), request, self) or []
+        found: list[Job] = pages.paginate_queryset(exports_of(caller(request)), request, self) or []
         results = [export_json(job) for job in found]
         return answer({"next": pages.get_next_link(), "previous": pages.get_previous_link(), "results": results})
 
     def post(self, request: Request) -> HttpResponse:
         """Save a job; the answer comes before it has begun."""
         by = caller(request)
-        cut = read_cut(read_body(request), by=by)
-        authorise_cut(by, cut)
-        job = enqueue(Kind.EXPORT, parameters=cut.parameters(), by=by, sites=cut.sites)
-        note_export(AccessKind.ASKED_FOR_EXPORT, job)
+        job = ask_for_export(read_cut(read_body(request), by=by), by=by)
         return answer(export_json(job), status=202, headers={"Location": reverse("export", args=[job.pk])})
 
 
@@ -96,11 +88,11 @@ class ExportDetail(ExportView):
 
     def get(self, request: Request, job_id: UUID) -> HttpResponse:
         """Return the export as it is now."""
-        return answer(export_json(_export(request, job_id)))
+        return answer(export_json(export_of(caller(request), job_id)))
 
     def delete(self, request: Request, job_id: UUID) -> HttpResponse:
         """Cancel the export; what its worker has written so far is thrown away."""
-        if not cancel(_export(request, job_id).pk):
+        if not cancel(export_of(caller(request), job_id).pk):
             raise Problem(409, "job_has_ended", _("The export has ended already. There is nothing to call off."))
         return HttpResponse(status=204)
 
@@ -114,35 +106,16 @@ class ExportFile(ExportView):
         """Describe the call."""
         file: dict[str, Any] = {"type": "string", "format": "binary"}
         problems = (400, 401, 403, 404, 409, 410)
-        return Operation("The file of an export", responses={200: file}, content_type=XLSX, problems=problems)
+        return Operation("The file of an export", responses={200: file}, content_types=(XLSX,), problems=problems)
 
     def get(self, request: Request, job_id: UUID) -> HttpResponseBase:
         """Stream the file, if the caller may still have it."""
-        job = _export(request, job_id)
-        authorise_cut(caller(request), Cut.from_parameters(job.parameters))
-        if job.state != State.DONE:
-            raise Problem(409, "job_is_not_done", _("The export is not done. Watch its state until it is."))
-        try:
-            file = file_of(job).open("rb")
-        except FileNotFoundError:
-            message = _("The file was kept for a week and is gone. Ask for the export again.")
-            raise Problem(410, "file_is_gone", message) from None
-        note_export(AccessKind.FETCHED_EXPORT, job)
+        by = caller(request)
+        job = export_of(by, job_id)
         return FileResponse(
-            file, as_attachment=True, filename=job.file_name, content_type=XLSX, headers=dict(self.HEADERS)
+            open_file(job, by=by),
+            as_attachment=True,
+            filename=job.file_name,
+            content_type=XLSX,
+            headers=dict(FILE_HEADERS),
         )
-
-    HEADERS: ClassVar = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-
-
-def _exports(by: Caller) -> JobQuerySet:
-    visible: JobQuerySet = Job.objects.visible_to(by)
-    return visible.filter(kind=Kind.EXPORT)
-
-
-def _export(request: Request, job_id: UUID) -> Job:
-    """Return an export of the caller; raise a 404 problem for anybody else's."""
-    job = _exports(caller(request)).filter(pk=job_id).first()
-    if job is None:
-        raise not_found()
-    return job

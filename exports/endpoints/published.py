@@ -1,8 +1,10 @@
 """The table of the published open series, beside the same figures of this cohort."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_UP, Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from django.utils.translation import gettext_noop
 
 from exports.endpoints.cohort import Interval, Spread, Summary
 
@@ -18,6 +20,32 @@ class Figure(NamedTuple):
     matches: bool
 
 
+class Line(NamedTuple):
+    """One line of the table: the name of its figure, its label, how it prints, and what was published."""
+
+    key: str
+    label: str
+    printed: Callable[[Summary], str]
+    published_text: str
+
+
+INTERVAL_OF = {"responders": "response"}
+"""Figures whose interval has another name."""
+
+
+def interval_of(key: str, *, summary: Mapping[str, Any]) -> Interval | None:
+    """Return the exact interval of a figure of a summary, None when it has none."""
+    interval: Interval | None = summary["intervals"].get(INTERVAL_OF.get(key, key))
+    return interval
+
+
+def percent_limits(interval: Interval) -> str:
+    """Print the limits of an interval, as "38.4-83.7", in %."""
+    if interval["low"] is None or interval["high"] is None:
+        return NOT_AVAILABLE
+    return f"{half_up(interval['low'], decimals=1)}-{half_up(interval['high'], decimals=1)}"
+
+
 def table_lines(overall: Summary) -> list[Figure]:
     """Return every figure of the published table with that of the cohort whose overall summary this is.
 
@@ -26,8 +54,8 @@ def table_lines(overall: Summary) -> list[Figure]:
     Source: docs/endpoints.md, "What the published cohort must show".
     """
     return [
-        Figure(label, value_text := printed(overall), published_text, value_text == published_text)
-        for label, printed, published_text in PUBLISHED
+        Figure(line.label, value_text := line.printed(overall), line.published_text, value_text == line.published_text)
+        for line in PUBLISHED
     ]
 
 
@@ -66,50 +94,99 @@ def plain_with_range(spread: Spread) -> str:
     return f"{plain(spread['median'])} ({plain(spread['min'])}-{plain(spread['max'])})"
 
 
-# Label, how it prints from the overall summary, what was published.
-PUBLISHED: tuple[tuple[str, Callable[[Summary], str], str], ...] = (
-    ("Patients treated", lambda cohort: f"{cohort['treated']}", "19"),
-    ("Men", lambda cohort: f"{cohort['male']}", "4"),
-    ("Women", lambda cohort: f"{cohort['female']}", "15"),
-    ("Chronic discoid lupus", lambda cohort: f"{cohort['discoid']}", "12"),
-    ("Age at first dose, median (years)", lambda cohort: plain(cohort["age"]["median"]), "43"),
-    ("Prior systemic treatments, median (range)", lambda cohort: plain_with_range(cohort["prior"]), "6 (2-12)"),
-    ("Prior thalidomide", lambda cohort: f"{cohort['prior_thalidomide']}/{cohort['treated']}", "16/19"),
-    ("Complete response", lambda cohort: share(cohort["intervals"]["cr"]), "12 (63.2%)"),
-    ("Partial response", lambda cohort: share(cohort["intervals"]["pr"]), "5 (26.3%)"),
-    ("Overall response", lambda cohort: share(cohort["intervals"]["response"]), "17 (89.5%)"),
-    ("Not evaluable", lambda cohort: f"{cohort['ne']}", "2"),
-    (
-        "Months to BOR, complete, median (range)",
+# Key (exports/endpoints/definitions.py), label, how it prints from the overall summary, what was published.
+PUBLISHED: tuple[Line, ...] = (
+    Line("treated", gettext_noop("Patients treated"), lambda cohort: f"{cohort['treated']}", "19"),
+    Line("male", gettext_noop("Men"), lambda cohort: f"{cohort['male']}", "4"),
+    Line("female", gettext_noop("Women"), lambda cohort: f"{cohort['female']}", "15"),
+    Line("discoid", gettext_noop("Chronic discoid lupus"), lambda cohort: f"{cohort['discoid']}", "12"),
+    Line("age", gettext_noop("Age at first dose, median (years)"), lambda cohort: plain(cohort["age"]["median"]), "43"),
+    Line(
+        "prior",
+        gettext_noop("Prior systemic treatments, median (range)"),
+        lambda cohort: plain_with_range(cohort["prior"]),
+        "6 (2-12)",
+    ),
+    Line(
+        "prior_thalidomide",
+        gettext_noop("Prior thalidomide"),
+        lambda cohort: f"{cohort['prior_thalidomide']}/{cohort['treated']}",
+        "16/19",
+    ),
+    Line("cr", gettext_noop("Complete response"), lambda cohort: share(cohort["intervals"]["cr"]), "12 (63.2%)"),
+    Line("pr", gettext_noop("Partial response"), lambda cohort: share(cohort["intervals"]["pr"]), "5 (26.3%)"),
+    Line(
+        "responders",
+        gettext_noop("Overall response"),
+        lambda cohort: share(cohort["intervals"]["response"]),
+        "17 (89.5%)",
+    ),
+    Line("ne", gettext_noop("Not evaluable"), lambda cohort: f"{cohort['ne']}", "2"),
+    Line(
+        "months_to_bor_cr",
+        gettext_noop("Months to BOR, complete, median (range)"),
         lambda cohort: months_with_range(cohort["months_to_bor_cr"]),
         "3 (1-9)",
     ),
-    ("Months to BOR, partial, median (range)", lambda cohort: months_with_range(cohort["months_to_bor_pr"]), "3 (1-9)"),
-    (
-        "Duration of complete response, median (months)",
+    Line(
+        "months_to_bor_pr",
+        gettext_noop("Months to BOR, partial, median (range)"),
+        lambda cohort: months_with_range(cohort["months_to_bor_pr"]),
+        "3 (1-9)",
+    ),
+    Line(
+        "cr_months",
+        gettext_noop("Duration of complete response, median (months)"),
         lambda cohort: whole_months(cohort["cr_months"]["median"]),
         "14",
     ),
-    (
-        "Responders still treated at last news",
+    Line(
+        "responders_on_treatment",
+        gettext_noop("Responders still treated at last news"),
         lambda cohort: f"{cohort['responders_on_treatment']}/{cohort['responders']}",
         "15/17",
     ),
-    ("Sustained complete response", lambda cohort: f"{cohort['sustained_cr']}", "10"),
-    ("Relapse among responders", lambda cohort: f"{cohort['relapsed']}", "4"),
-    ("... after a dose reduction", lambda cohort: f"{cohort['relapsed_after_dose_reduction']}", "1"),
-    ("Dose reduced or drug stopped, no relapse", lambda cohort: f"{cohort['changed_without_relapse']}", "4"),
-    ("... for an adverse event", lambda cohort: f"{cohort['changed_without_relapse_for']['adverse_event']}", "1"),
-    (
-        "... for a lasting response",
+    Line("sustained_cr", gettext_noop("Sustained complete response"), lambda cohort: f"{cohort['sustained_cr']}", "10"),
+    Line("relapsed", gettext_noop("Relapse among responders"), lambda cohort: f"{cohort['relapsed']}", "4"),
+    Line(
+        "relapsed_after_dose_reduction",
+        gettext_noop("... after a dose reduction"),
+        lambda cohort: f"{cohort['relapsed_after_dose_reduction']}",
+        "1",
+    ),
+    Line(
+        "changed_without_relapse",
+        gettext_noop("Dose reduced or drug stopped, no relapse"),
+        lambda cohort: f"{cohort['changed_without_relapse']}",
+        "4",
+    ),
+    Line(
+        "changed_without_relapse_for.adverse_event",
+        gettext_noop("... for an adverse event"),
+        lambda cohort: f"{cohort['changed_without_relapse_for']['adverse_event']}",
+        "1",
+    ),
+    Line(
+        "changed_without_relapse_for.sustained_response",
+        gettext_noop("... for a lasting response"),
         lambda cohort: f"{cohort['changed_without_relapse_for']['sustained_response']}",
         "3",
     ),
-    ("Any adverse event", lambda cohort: f"{cohort['any_ae']}", "12"),
-    ("Serious adverse event", lambda cohort: f"{cohort['serious_ae']}", "5"),
-    ("Discontinuation for an adverse event", lambda cohort: f"{cohort['ae_discontinued']}", "3"),
-    ("Dose reduction for an adverse event", lambda cohort: f"{cohort['ae_dose_reduced']}", "2"),
-    ("Neuropathy", lambda cohort: f"{cohort['neuropathy']}", "0"),
-    ("Thrombosis", lambda cohort: f"{cohort['thrombosis']}", "0"),
-    ("Systemic flare", lambda cohort: f"{cohort['lupus_flare']}", "1"),
+    Line("any_ae", gettext_noop("Any adverse event"), lambda cohort: f"{cohort['any_ae']}", "12"),
+    Line("serious_ae", gettext_noop("Serious adverse event"), lambda cohort: f"{cohort['serious_ae']}", "5"),
+    Line(
+        "ae_discontinued",
+        gettext_noop("Discontinuation for an adverse event"),
+        lambda cohort: f"{cohort['ae_discontinued']}",
+        "3",
+    ),
+    Line(
+        "ae_dose_reduced",
+        gettext_noop("Dose reduction for an adverse event"),
+        lambda cohort: f"{cohort['ae_dose_reduced']}",
+        "2",
+    ),
+    Line("neuropathy", gettext_noop("Neuropathy"), lambda cohort: f"{cohort['neuropathy']}", "0"),
+    Line("thrombosis", gettext_noop("Thrombosis"), lambda cohort: f"{cohort['thrombosis']}", "0"),
+    Line("lupus_flare", gettext_noop("Systemic flare"), lambda cohort: f"{cohort['lupus_flare']}", "1"),
 )

@@ -29,7 +29,11 @@ from registry.addresses import address_of
 from registry.callers import caller_of
 from registry.models import Person
 
-UNSAID: Final = {"account/messages/logged_in.txt", "account/messages/logged_out.txt"}
+UNSAID: Final = {
+    "account/messages/logged_in.txt",
+    "account/messages/logged_out.txt",
+    "mfa/messages/recovery_codes_generated.txt",
+}
 """Messages about what the page shows anyway."""
 
 

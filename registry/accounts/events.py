@@ -12,10 +12,12 @@ from registry.models import Person, SignInEvent
 Kind = SignInEvent.Kind
 
 
-def record(kind: SignInEvent.Kind, *, request: HttpRequest, person: Person | None) -> None:
-    """Add a row to the record."""
+def record(kind: SignInEvent.Kind, *, request: HttpRequest, person: Person | None, by: int | None = None) -> None:
+    """Add a row to the record; `by` is the key of who did it, where it was not the person."""
     # A person taken from a session is wrapped, and one from a token has no row behind it: the key is all it takes.
-    SignInEvent.objects.create(kind=kind, person_id=person.pk if person else None, address=address_of(request))
+    SignInEvent.objects.create(
+        kind=kind, person_id=person.pk if person else None, by_id=by, address=address_of(request)
+    )
 
 
 @receiver(user_logged_in)

@@ -68,6 +68,13 @@ class ChangePasswordForm(AllauthChangePasswordForm):  # type: ignore[misc]  # al
             raise get_adapter().validation_error("enter_current_password")
         return password
 
+    def clean_password1(self) -> str:
+        """Return the new password; refuse the present one, which somebody may know."""
+        password: str = self.cleaned_data["password1"]
+        if password == self.cleaned_data.get("oldpassword"):
+            raise ValidationError(_("This is the present password. Choose another one."))
+        return password
+
 
 class NewPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]  # allauth has no types
     """A new password twice, after a link was followed."""

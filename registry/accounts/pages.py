@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.mixins import LogoutFunctionalityMixin
 from allauth.account.views import PasswordChangeView, PasswordResetFromKeyView, PasswordResetView
 from allauth.mfa.totp.views import ActivateTOTPView, DeactivateTOTPView
@@ -51,6 +52,9 @@ class ChangePassword(PasswordChangeView):  # type: ignore[misc]  # allauth has n
     def form_valid(self, form: Any) -> HttpResponse:
         """Change it. The sessions end because each carries a digest of the password it began with."""
         response: HttpResponse = super().form_valid(form)
+        _chosen_by(form.user)
+        # The present password was typed here: what comes next need not ask for it again.
+        record_authentication(self.request, form.user, method="password", reauthenticated=True)
         record(Kind.PASSWORD_CHANGED, request=self.request, person=form.user)
         return response
 
@@ -75,8 +79,15 @@ class ChooseNewPassword(PasswordResetFromKeyView):  # type: ignore[misc]  # alla
     def form_valid(self, form: Any) -> HttpResponse:
         """Set it."""
         response: HttpResponse = super().form_valid(form)
+        _chosen_by(form.user)
         record(Kind.PASSWORD_RESET, request=self.request, person=form.user)
         return response
+
+
+def _chosen_by(person: Person) -> None:
+    """Note that nobody but the person knows the password."""
+    Person.objects.filter(pk=person.pk).update(must_change_password=False)
+    person.must_change_password = False
 
 
 class SetUpCodes(ActivateTOTPView):  # type: ignore[misc]  # allauth has no types

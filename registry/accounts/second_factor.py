@@ -1,4 +1,7 @@
-"""Who must sign in with a second factor, and what they may do without: set it up, and sign out."""
+"""What a person must do before they go on: replace a password that somebody else knows, and set up a second factor.
+
+Until then they may do just that, choose the language, and sign out.
+"""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -7,6 +10,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_used
 from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
@@ -23,10 +27,11 @@ PROVEN_BY: Final = "second_factor_of"
 """In the session: the key of the person who proved the second factor in it."""
 
 SET_UP: Final = "mfa_activate_totp"
-OPEN: Final = frozenset(
-    {SET_UP, "account_reauthenticate", "mfa_reauthenticate", "sign-in", "account_login", "sign-out"}
-)
-"""Addresses, by name, that a person reaches who must still set the second factor up."""
+CHANGE_PASSWORD: Final = "account_change_password"  # noqa: S105 -- a name
+ALWAYS_OPEN: Final = frozenset({"sign-in", "account_login", "sign-out", "language", "looks"})
+"""Addresses, by name, that a person reaches whatever they must do first."""
+OPEN: Final = ALWAYS_OPEN | {SET_UP, "account_reauthenticate", "mfa_reauthenticate"}
+"""Addresses that a person reaches who must still set the second factor up."""
 
 
 def is_required(caller: Caller | None) -> bool:
@@ -44,6 +49,11 @@ def is_proven(session: SessionBase, person_id: int) -> bool:
 def is_missing(session: SessionBase, caller: Caller) -> bool:
     """Return whether a session may not go on before the second factor was set up or proven."""
     return caller.person_id is not None and not is_proven(session, caller.person_id) and is_required(caller)
+
+
+def must_change_password(user: Person | AnonymousUser) -> bool:
+    """Return whether somebody signed in with a password that is not theirs alone."""
+    return isinstance(user, Person) and user.must_change_password
 
 
 def has_codes(person: Person) -> bool:
@@ -72,8 +82,16 @@ def _used(request: HttpRequest, user: Person, authenticator: Authenticator, **_m
         record(Kind.RECOVERY_CODE_USED, request=request, person=user)
 
 
+def is_held_back(request: HttpRequest, caller: Caller) -> bool:
+    """Return whether who is signed in must do something before they go on."""
+    return must_change_password(request.user) or is_missing(request.session, caller)
+
+
 class SecondFactor:
-    """Sends whoever lacks a required second factor to where it is set up. REST views refuse by themselves."""
+    """Sends whoever must change their password, or lacks a required second factor, to where that is done.
+
+    REST views refuse by themselves.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -88,7 +106,9 @@ class SecondFactor:
         """Return a redirect to the set-up, None to go on."""
         if issubclass(getattr(view, "cls", object), APIView) or not request.user.is_authenticated:
             return None
-        match = request.resolver_match
-        if (match and match.view_name in OPEN) or is_proven(request.session, request.user.pk):
+        name = request.resolver_match.view_name if request.resolver_match else ""
+        if must_change_password(request.user):
+            return None if name in ALWAYS_OPEN | {CHANGE_PASSWORD} else redirect(CHANGE_PASSWORD)
+        if name in OPEN or is_proven(request.session, request.user.pk):
             return None
         return redirect(SET_UP) if is_required(caller_behind(request)) else None

@@ -2,6 +2,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from django.utils import translation
 
 from crf.checks import hard_findings, reads_of, required_but_blank, soft_findings
 from crf.forms import MissingReason, Status, all_forms, branching, forms_by_name
@@ -433,3 +434,30 @@ def test_the_words_of_every_finding_name_the_values_and_never_a_class_or_a_place
             assert finding.message.endswith("."), code
             assert not set("{}<>") & set(finding.message.replace("<>", "")), code
             assert "None" not in finding.message, code
+
+
+def test_what_is_found_is_told_in_the_language_of_whoever_reads_it_with_the_label_in_it():
+    (finding,) = soft_findings(
+        forms_by_name()["dosing"],
+        row("dosing", {"dose_start": "2000-01-02"}),
+        chart=chart_of("dosing", {"patient": [{"birth_date": "2001-01-01"}]}),
+    )
+
+    assert finding.message == "First day at this dose is before the patient's date of birth. Check both dates."
+    with translation.override("fr"):
+        assert finding.message.startswith("Premier jour à cette dose\xa0: la date précède")
+
+
+def test_a_refusal_names_label_and_reasons_in_the_language_of_whoever_reads_it():
+    with translation.override("fr"):
+        (finding,) = hard_findings(
+            forms_by_name()["dosing"],
+            row("dosing"),
+            status=Status.COMPLETE,
+            missing={"dose_end": "XX"},
+            chart=chart_of("dosing", {}),
+            today=TODAY,
+        )
+
+        assert finding.message.startswith("Dernier jour à cette dose\xa0:")
+        assert "NASK (Non demandé)" in finding.message

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.utils import translation
 
 from crf import data_queries as service
 from crf.entry import change_entry, create_entries, delete_entry, get_entry
@@ -66,6 +67,16 @@ FIRST = ("dosing", 1, "dose_mg", "first_dose_not_5_mg")
 
 
 # What the checks ask
+
+
+def test_whoever_saves_in_french_reads_french_and_the_query_is_kept_in_english(coordinator, patient):
+    with translation.override("fr"):
+        entry = saved("dosing", {"dose_mg": 15}, by=coordinator, record_id="MTP-001")
+        told = [finding.message for finding in entry.warnings]
+
+    assert told[0].startswith("La dose est de 15 mg")
+    kept = DataQuery.objects.get(check_code="dose_over_10_mg").text
+    assert kept == "The dose is 15 mg, above the 10 mg of this study. Check it against the prescription."
 
 
 def test_a_warning_opens_a_query_on_its_variable_and_says_who_saved_through_which_door(coordinator, high_dose):

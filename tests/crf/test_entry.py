@@ -155,9 +155,9 @@ def test_a_record_id_names_the_site_when_none_is_given(data_manager):
 
 def test_a_patient_of_another_site_is_refused_as_if_the_site_did_not_exist(coordinator):
     assert refused("patient", by=coordinator, site="NIM") == [("site", "unknown_site")]
-    assert refused("patient", by=coordinator, site="XXX") == [("site", "unknown_site")]
+    assert refused("patient", by=coordinator, site="ZZZ") == [("site", "unknown_site")]
     assert refused("patient", by=coordinator, record_id="NIM-001") == [("site", "unknown_site")]
-    assert refused("patient", by=coordinator, record_id="XXX-001") == [("site", "unknown_site")]
+    assert refused("patient", by=coordinator, record_id="ZZZ-001") == [("site", "unknown_site")]
 
 
 def test_a_record_id_is_given_once(coordinator, patient, count):

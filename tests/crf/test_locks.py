@@ -283,7 +283,7 @@ def test_what_another_site_has_is_not_there_to_lock(target, data_manager, dose):
 
 @pytest.mark.parametrize(
     "target",
-    [Target(record_id="MTP-002"), Target(record_id="MTP-001", form=DOSING, instance=2), Target(site="XXX"), Target()],
+    [Target(record_id="MTP-002"), Target(record_id="MTP-001", form=DOSING, instance=2), Target(site="ZZZ"), Target()],
 )
 def test_what_is_not_there_is_not_locked(target, data_manager, dose):
     with pytest.raises(NotFound):

@@ -69,6 +69,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection
 from django.test import Client
 
+from registry.accounts.second_factor import PROVEN_BY
 from registry.acting import Door, acting_as_the_system
 from registry.callers import create_token
 from registry.models import Membership, Person
@@ -124,6 +125,21 @@ try:
     rows("UPDATE biopsies_skinbiopsy SET biopsy_depth = 21 RETURNING 1")
 except IntegrityError as error:
     found["constraint"] = error.__cause__.diag.constraint_name
+browser = Client()
+browser.force_login(person)
+session = browser.session
+session[PROVEN_BY] = person.pk
+session.save()
+table = "/patients/MTP-001/skin_biopsy/"
+fields = {"biopsy_date": "12 mars 2021", "biopsy_place": "other", "biopsy_place_other": "Ear", "biopsy_depth": "2,5 mm"}
+page = browser.get(table + "new/").content.decode()
+found["fields"] = [name for name in (*fields, "biopsy_stains", "biopsy_read") if f'name="{name}"' in page]
+found["words"] = ["Only if Where is Other" in page, "understood" in page]
+found["live"] = json.loads(browser.post(table + "new/live/", {**fields, "biopsy_depth": "30"}).content)
+browser.post(table + "new/", {**fields, "biopsy_stains": ["", "pas"], "go": "next"})
+found["page"] = send("GET", place + "3/", None)[1]
+found["table"] = "2021-03-12" in browser.get(table).content.decode()
+api.generic("DELETE", f"/api/v1/{place}3/", headers={"If-Match": '"1"', "X-Change-Reason": "r"})
 document = json.loads(api.get("/api/schema/").content)
 found["paths"] = sorted(path for path in document["paths"] if "skin_biopsy" in path)
 text = api.get("/api/v1/dictionary/?format=csv").content.decode()
@@ -232,6 +248,13 @@ def test_a_sixth_form_is_found_everywhere_without_another_line(run, tmp_path):
     assert found["constraint"] == "biopsy_depth_in_range"
     assert found["bulk"][0] == 201
     assert (found["patch"], found["delete"]) == (200, 204)
+
+    assert found["fields"] == [name for name in found["page"] if name.startswith("biopsy")]
+    assert found["words"] == [True, True]
+    assert found["live"]["errors"].keys() == {"biopsy_depth"}
+    assert found["live"]["understood"]["biopsy_date"] == "12 March 2021"
+    assert [found["page"][name] for name in found["fields"]] == ["2021-03-12", "other", "Ear", 2.5, ["pas"], None]
+    assert found["table"]
 
     of_patient = "/api/v1/patients/{record_id}/skin_biopsy/"
     one = f"{of_patient}{{instance}}/"

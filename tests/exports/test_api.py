@@ -139,7 +139,7 @@ def test_a_cut_beyond_the_rights_of_the_caller_is_refused_and_no_job_saved(api, 
         ({"format": "xlsx", "forms": "patient"}, [("forms", "wrong_type")]),
         ({"format": "xlsx", "forms": []}, [("forms", "wrong_type")]),
         ({"format": "xlsx", "forms": ["patient", "patient"]}, [("forms", "repeated_code")]),
-        ({"format": "xlsx", "sites": ["XXX"]}, [("sites", "unknown_site")]),
+        ({"format": "xlsx", "sites": ["ZZZ"]}, [("sites", "unknown_site")]),
         ({"format": "xlsx", "sites": [["MTP"]]}, [("sites", "wrong_type")]),
         ({"format": "xlsx", "privacy": "none"}, [("privacy", "unknown_code")]),
         ({"format": "xlsx", "labels": 1}, [("labels", "wrong_type")]),
@@ -157,7 +157,7 @@ def test_whatever_is_wrong_with_a_request_is_named_and_no_job_saved(data_manager
 def test_a_site_one_may_not_see_reads_like_one_that_does_not_exist(api):
     coordinator = api(Role.COORDINATOR, site="MTP")
 
-    foreign, unknown = ask(coordinator, sites=["NIM"]), ask(coordinator, sites=["XXX"])
+    foreign, unknown = ask(coordinator, sites=["NIM"]), ask(coordinator, sites=["ZZZ"])
 
     assert foreign.status_code == 400
     assert foreign.json() == unknown.json()

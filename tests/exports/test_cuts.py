@@ -33,7 +33,7 @@ def cut(*sites, privacy=Privacy.DEIDENTIFIED):
         (Role.MONITOR, None, ["MTP"], ()),
         (Role.MONITOR, None, ["MTP", "NIM"], ()),
         (Role.DATA_MANAGER, None, [], ()),
-        (Role.DATA_MANAGER, None, ["XXX"], ()),
+        (Role.DATA_MANAGER, None, ["ZZZ"], ()),
     ],
 )
 def test_each_role_may_export_what_the_table_of_roles_says(role, at, sites, levels):

@@ -214,7 +214,7 @@ def test_a_token_of_one_site_shows_that_site_only(sites, three_sites):
         ({"record_id": "STR-001"}, ["STR-001"]),
         ({"site": "NIM", "record_id": "NIM-001"}, ["NIM-001"]),
         ({"site": "NIM", "record_id": "STR-001"}, []),
-        ({"site": "XXX"}, []),
+        ({"site": "ZZZ"}, []),
         ({"site": "nim"}, []),
         ({"record_id": "MTP-002"}, []),
         ({"record_id": ""}, []),

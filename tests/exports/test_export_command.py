@@ -52,7 +52,7 @@ def test_sites_forms_privacy_and_labels_can_be_chosen(out):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--site", "XXX"], "--site XXX: there is no such one. Choose from: MTP, NIM, STR."),
+        (["--site", "ZZZ"], "--site ZZZ: there is no such one. Choose from: MTP, NIM, STR."),
         (["--form", "patients"], "--form patients: there is no such one. Choose from: patient, prior_treatment"),
     ],
 )

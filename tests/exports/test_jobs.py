@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import translation
 
 from exports import job_files, jobs
 from exports.models import Job, Kind, State
@@ -102,6 +103,20 @@ def test_a_job_that_cannot_be_done_fails_at_once_and_says_why(job, runner, expor
     job.refresh_from_db()
     assert (job.state, job.error, job.attempts) == (State.FAILED, "You may not.", 1)
     assert list(export_folder.iterdir()) == []
+
+
+def test_why_a_job_failed_is_kept_in_english_whatever_its_process_speaks(job, runner, export_folder):
+    def fill_the_disk(work):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    runner(fill_the_disk)
+
+    with translation.override("fr"):
+        jobs.run(job.pk)
+        assert translation.get_language() == "fr"
+
+    job.refresh_from_db()
+    assert job.error.startswith("The server's disk is full.")
 
 
 def test_a_full_disk_fails_the_job_at_once_and_leaves_no_file(job, runner, export_folder):

@@ -18,6 +18,7 @@ from registry.models import Membership
 from registry.rights import Role
 from tests.conftest import caller_now, make_person
 from tests.crf.examples import REPEATING, saved
+from tests.crf.photographs import stored
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -65,6 +66,21 @@ def manifest_of(job):
     """Return (part, item) -> (value, counted, written) of the manifest."""
     _header, *rows = sheets_of(job)["manifest"]
     return {(part, item): tuple(told) for part, item, *told in rows}
+
+
+@pytest.mark.parametrize(("privacy", "shown"), [(privacy, privacy is Privacy.FULL) for privacy in Privacy])
+def test_of_a_photograph_a_full_cut_has_the_name_and_every_other_not_even_its_column(
+    privacy, shown, entered, export, data_manager
+):
+    """Negative test 27: no pixel and no name of one leaves a cut that withholds identifiers."""
+    name = stored(by=data_manager, reason="photograph came late").values["lesion_photo"]
+
+    job = export(forms=("lesion_assessment",), privacy=privacy)
+
+    header, row, *_more = sheets_of(job)["lesion_assessment"]
+    assert (dict(zip(header, row, strict=True)).get("lesion_photo") == name) is shown
+    assert ("lesion_photo" in header) is shown
+    assert (name in everything_in(job)) is shown
 
 
 def everything_in(job):

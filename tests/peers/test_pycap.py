@@ -1,11 +1,13 @@
 """PyCap against our server: every method that applies, as its users call it. Numbers are rows of the checklist."""
 
+import io
 from datetime import datetime, timedelta
 
 import pytest
 import redcap
 
 from registry.rights import Role
+from tests.crf.photographs import opened, picture
 from tests.crf.redcap.test_import import DOSE, PATIENT, dose
 
 pytestmark = pytest.mark.slow
@@ -225,10 +227,23 @@ def test_paper_log_and_reports(project, cohort):
         project.export_report("99")
 
 
-def test_photographs_are_not_kept_yet(project, cohort):
-    """Rows 51 to 53, as far as a project without files goes."""
+def test_a_photograph_goes_in_comes_back_and_goes(project, cohort):
+    """Rows 51 to 53."""
+    place = {"record": "MTP-001", "field": "lesion_photo", "repeat_instance": 1}
+    row = {"record_id": "MTP-001", "redcap_repeat_instrument": "lesion_assessment", "redcap_repeat_instance": 1}
+    project.import_records([{**row, "lesion_date": "2020-02-01"}])
     with pytest.raises(redcap.RedcapError, match="no file to download"):
-        project.export_file("MTP-001", "lesion_photo", repeat_instance=1)
+        project.export_file(**place)
+
+    project.import_file(**place, file_name="Marta Zwyx.jpg", file_object=io.BytesIO(picture()))
+    content, headers = project.export_file(**place)
+    (saved,) = [row for row in project.export_records() if row["lesion_photo"]]
+
+    assert opened(content).size == (60, 40)
+    assert headers == {"name": f"MTP-001_lesion_assessment_1_{saved['lesion_photo']}"}
+    project.delete_file("MTP-001", "lesion_photo")
+    with pytest.raises(redcap.RedcapError, match="no file to download"):
+        project.export_file(**place)
     with pytest.raises(ValueError, match="not a 'file' field"):
         project.export_file("MTP-001", "sex")
 

@@ -44,7 +44,7 @@ def test_a_token_can_be_for_one_site_and_some_days(person):
     ("arguments", "words"),
     [
         (["nobody"], "no active person with the user name nobody"),
-        (["somebody", "--site", "XXX"], "no site XXX. Choose from: MTP, NIM, STR"),
+        (["somebody", "--site", "ZZZ"], "no site ZZZ. Choose from: MTP, NIM, STR"),
         (["somebody", "--days", "0"], "from 1 to 3650"),
         (["somebody", "--days", "3651"], "from 1 to 3650"),
         (["somebody", "--days", "x"], "invalid int value"),

@@ -113,7 +113,7 @@ def test_the_password_is_not_kept_for_a_repeat(manager):
         ({"username": "a", "email": "nobody"}, [("email", "not_an_email")]),
         ({"username": "a", "memberships": {}}, [("memberships", "wrong_type")]),
         ({"username": "a", "memberships": [{"role": "coordinator"}]}, [("site", "required")]),
-        ({"username": "a", "memberships": [{**COORDINATOR, "site": "XXX"}]}, [("site", "unknown_site")]),
+        ({"username": "a", "memberships": [{**COORDINATOR, "site": "ZZZ"}]}, [("site", "unknown_site")]),
     ],
 )
 def test_whatever_is_wrong_with_a_new_person_is_named_and_nobody_saved(manager, body, expected):

@@ -20,6 +20,7 @@ from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
 from crf.forms import all_forms
+from crf.models.attachment import Attachment, AttachmentContent
 from exports import jobs
 from exports.endpoints.store import recompute_all
 from exports.job_files import file_of
@@ -35,8 +36,9 @@ from registry.postgres_tools import ToolError, owner_connection, owner_settings,
 from registry.restore import BackupError, opened, tables_with_data
 from registry.rights import Role
 from registry.settings import OWNER
-from tests.conftest import SITES, Api, caller_now, make_person
+from tests.conftest import SITES, Api, caller_now, make_person, see_everything
 from tests.crf.examples import saved
+from tests.crf.photographs import picture, stored
 from tests.registry.houses import house
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True, databases=["default", OWNER])]
@@ -62,12 +64,11 @@ def token(home, sites):
         saved("patient", by=by, record_id=f"MTP-00{number}", site="MTP")
     for form in ("dosing", "lesion_assessment", "adverse_event"):
         saved(form, by=by, record_id="MTP-001")
+    stored(by=by, reason="photograph came late")
+    see_everything()
     recompute_all()
     job = jobs.enqueue(Kind.EXPORT, parameters={}, by=by, sites=["MTP"], doorbell=False)
     file_of(job).write_bytes(WORKBOOK)
-    photograph = home / "attachments" / "ab" / "abcdef.jpg"
-    photograph.parent.mkdir(parents=True)
-    photograph.write_bytes(b"\xff\xd8")
     return create_token(person)[0]
 
 
@@ -103,13 +104,12 @@ def everything(home):
         PatientOutcome,
         CohortOutcome,
         Job,
+        Attachment,
+        AttachmentContent,
     ]
     rows = {model.__name__: list(model.objects.order_by("pk").values()) for model in models}
     found = {
-        path.relative_to(home).as_posix(): path.read_bytes()
-        for folder in ("exports", "attachments")
-        for path in (home / folder).rglob("*")
-        if path.is_file()
+        path.relative_to(home).as_posix(): path.read_bytes() for path in (home / "exports").rglob("*") if path.is_file()
     }
     return rows | {"files": found}
 
@@ -119,10 +119,9 @@ def wipe(home):
     tables = [name for name in connection.introspection.table_names() if name != "django_migrations"]
     with owner_connection() as owner:
         owner.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(map(sql.Identifier, tables))))
-    for folder in ("exports", "attachments"):
-        for path in (home / folder).rglob("*"):
-            if path.is_file():
-                path.unlink()
+    for path in (home / "exports").rglob("*"):
+        if path.is_file():
+            path.unlink()
 
 
 # What comes back
@@ -138,10 +137,25 @@ def test_after_backup_wipe_and_restore_everything_is_equal_and_the_token_works(h
     assert everything(home) == before
     assert before["CohortOutcome"][0]["summary_json"] is not None
     compared = ("Patient", "DosingHistory", "Person", "Membership", "Token", "HistoryChain", "PatientOutcome", "files")
+    compared += ("Attachment", "AttachmentHistory", "AttachmentContent")
     assert [name for name in compared if not before[name]] == []
     assert Api(token).get("/api/v1/patients/MTP-001/").status_code == 200
     assert said.splitlines()[1:3] == ["migrations: none came after the backup", history_line()]
     call_command("verify_history", stdout=StringIO())
+
+
+def test_a_photograph_comes_back_with_the_database_and_so_do_those_before_it(home, token, tmp_path):
+    stored(by=caller_now(Person.objects.get(username="manager")), version=2, content=picture("PNG"), reason="r")
+    address = "/api/v1/patients/MTP-001/lesion_assessment/1/files/lesion_photo/"
+    names = [one["name"] for one in Api(token).get(f"{address}stored/").json()["results"]]
+    before = [Api(token).get(f"{address}stored/{name}/").content for name in names]
+    backup(tmp_path / "photographs.ecrf")
+    wipe(home)
+
+    restored(tmp_path / "photographs.ecrf")
+
+    assert len(before) == 2
+    assert [Api(token).get(f"{address}stored/{name}/").content for name in names] == before
 
 
 def history_line():
@@ -192,7 +206,7 @@ def test_data_are_not_replaced_unless_that_is_said(home, token, file):
 def test_replacing_takes_what_came_after_the_backup_away(home, token, file):
     before = everything(home)
     saved("patient", by=caller_now(Person.objects.get(username="manager")), record_id="MTP-009", site="MTP")
-    (home / "attachments" / "later.jpg").write_bytes(b"\xff\xd8")
+    (home / "exports" / "later.xlsx").write_bytes(WORKBOOK)
 
     restored(file, "--replace")
 
@@ -607,7 +621,7 @@ def test_without_the_owners_address_nothing_is_backed_up(tmp_path, monkeypatch):
 
 def test_a_checked_backup_knows_its_files(home, file):
     with opened(file) as found:
-        assert sorted(path.split("/")[0] for path in found.files) == ["attachments", "exports"]
+        assert sorted(path.split("/")[0] for path in found.files) == ["exports"]
 
 
 def test_an_open_backup_is_an_error_of_ours_when_it_is_not_whole(tmp_path):

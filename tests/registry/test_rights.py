@@ -63,7 +63,7 @@ def test_one_site_narrows_every_right_to_it():
     assert set(map(frozenset, found.values())) == {frozenset({"NIM"})}
 
 
-@pytest.mark.parametrize("roles", [(), ((COORDINATOR, "XXX"),), ((MANAGER, None),)])
+@pytest.mark.parametrize("roles", [(), ((COORDINATOR, "ZZZ"),), ((MANAGER, None),)])
 def test_no_role_an_unknown_site_and_no_sites_at_all_give_nothing(roles):
     sites = SITES if roles != ((MANAGER, None),) else frozenset()
 

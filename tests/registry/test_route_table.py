@@ -23,6 +23,7 @@ from registry.page_views import PageView
 from registry.rights import MATRIX, Right, Role, anywhere
 from tests.conftest import SINCE, Api, Browser, make_person, see_everything
 from tests.crf.examples import COMPLETE, REPEATING, saved
+from tests.crf.photographs import stored
 from tests.registry.test_api import problem
 
 ANYBODY, SIGNED_IN, NOBODY = "anybody", "signed in", "nobody"
@@ -56,9 +57,11 @@ PAGES = {
 }
 """Who may open the addresses that are neither of the API nor pages of ours."""
 
+DRAFTING = ("live", "live-new", "draft", "draft-new")
 READ, ENTER, MANAGE = {"read"}, {"enter"}, {"manage"}
 EXPORT = {"export_with_identifiers", "export_pooled_deidentified", "export_pooled_with_identifiers"}
 POOLED = {"see_pooled_endpoints"}
+PHOTOGRAPH = "lesion_assessment-lesion_photo"
 AGREED = {
     "me": {"get": set()},
     "sites": {"get": set(), "post": MANAGE},
@@ -75,6 +78,9 @@ AGREED = {
     "patient": {"get": READ, "patch": ENTER, "delete": ENTER},
     **{f"{form}-instances": {"get": READ, "post": ENTER} for form in REPEATING},
     **{f"{form}-instance": {"get": READ, "patch": ENTER, "delete": ENTER} for form in REPEATING},
+    PHOTOGRAPH: {"get": {"export_with_identifiers"}, "post": ENTER, "delete": ENTER},
+    f"{PHOTOGRAPH}-stored": {"get": {"export_with_identifiers"}},
+    f"{PHOTOGRAPH}-one": {"get": {"export_with_identifiers"}},
     "deleted": {"get": READ},
     **{f"{form}-restore": {"post": ENTER} for form in COMPLETE},
     **{f"{form}-pooled": {"get": READ} for form in COMPLETE},
@@ -107,12 +113,72 @@ AGREED = {
     "import-undo": {"post": ENTER},
     "import-template": {"get": ENTER},
     # Pages
-    "home": {"get": set()},
+    "home": {"get": set(), "post": READ},
+    "page-site": {"get": READ, "post": READ},
+    "page-site-deleted": {"get": READ},
+    "page-patient": {"get": READ},
+    **{f"page-delete-{form}": {"get": ENTER, "post": ENTER} for form in COMPLETE},
+    **{f"page-restore-{form}": {"get": ENTER, "post": ENTER} for form in COMPLETE},
     "page-imports": {"get": ENTER},
     "page-import-new": {"get": ENTER, "post": ENTER},
     "page-import-template": {"get": ENTER},
     "page-import": {"get": ENTER, "post": ENTER},
     "account": {"get": set()},
+    **{f"page-beside-{form}": {"get": READ, "post": {"open_query"}} for form in COMPLETE},
+    **{f"page-standing-{form}": {"get": READ} for form in COMPLETE},
+    **{f"page-lock-{form}": {"post": {"lock"}} for form in COMPLETE},
+    **{f"page-verify-{form}": {"post": {"verify"}} for form in COMPLETE},
+    **{f"page-sign-{form}": {"post": {"sign"}} for form in COMPLETE},
+    "page-standing": {"get": READ},
+    "page-standing-site": {"get": READ},
+    "page-lock": {"post": {"lock"}},
+    "page-lock-site": {"post": {"lock"}},
+    "page-unlock": {"post": {"lock"}},
+    "page-sign": {"post": {"sign"}},
+    "page-queries": {"get": READ, "post": {"close_query"}},
+    "page-query": {"get": READ},
+    "page-query-answer": {"post": {"answer_query"}},
+    "page-query-close": {"post": {"close_query"}},
+    "page-query-reopen": {"post": {"open_query"}},
+    "page-audit": {"get": READ | MANAGE, "post": READ | MANAGE},
+    "page-audit-file": {"post": READ | MANAGE},
+    "page-patient-new": {"get": ENTER, "post": ENTER},
+    "page-entry-patient": {"get": READ, "post": ENTER},
+    **{f"page-entries-{form}": {"get": READ} for form in REPEATING},
+    **{f"page-entry-new-{form}": {"get": ENTER, "post": ENTER} for form in REPEATING},
+    **{f"page-entry-{form}": {"get": READ, "post": ENTER} for form in REPEATING},
+    **{f"page-{what}-{form}": {"post": ENTER} for what in DRAFTING for form in COMPLETE},
+    "page-exports": {"get": READ, "post": EXPORT},
+    "page-export-preview": {"post": EXPORT},
+    "page-export": {"get": READ},
+    "page-export-file": {"get": EXPORT},
+    "page-export-cancel": {"post": READ},
+    "page-export-again": {"post": EXPORT},
+    "page-export-discard": {"post": READ},
+    "page-endpoints": {"get": POOLED},
+    "page-endpoints-recompute": {"post": POOLED},
+    "page-endpoint-patients": {"get": READ},
+    "page-endpoint-patients-at": {"get": READ},
+    "page-outcome": {"get": READ},
+    "page-jobs": {"get": MANAGE},
+    "page-job-cancel": {"post": MANAGE},
+    "page-job-restart": {"post": MANAGE},
+    "page-photographs": {"get": READ},
+    "page-photograph-lesion_assessment": {"get": READ, "post": ENTER},
+    "page-photograph-picture-lesion_assessment": {"get": {"export_with_identifiers"}},
+    "page-photograph-thumbnail-lesion_assessment": {"get": {"export_with_identifiers"}},
+    "account-sessions": {"post": set()},
+    "looks": {"post": set()},
+    "page-people": {"get": MANAGE},
+    "page-person-new": {"get": MANAGE, "post": MANAGE},
+    "page-person": {"get": MANAGE, "post": MANAGE},
+    "page-person-roles": {"post": MANAGE},
+    "page-role": {"get": MANAGE, "post": MANAGE},
+    "page-sites": {"get": MANAGE, "post": MANAGE},
+    "page-site-settings": {"get": MANAGE, "post": MANAGE},
+    "page-tokens": {"get": set(), "post": set()},
+    "page-token": {"post": set()},
+    "page-health": {"get": MANAGE},
 }
 """The rights of which a caller needs one, by name of the address and method."""
 
@@ -197,6 +263,10 @@ OF_PAGES = {
 """What stands in the addresses of pages."""
 
 
+OF_AN_ENTRY = ("entry", "live", "draft")
+"""Pages at whose address there is a saved entry."""
+
+
 def make_query_and_lock(by):
     """Save a query on a patient of NIM, and a lock there, and return their keys."""
     saved("patient", by=by, site="NIM")
@@ -206,28 +276,34 @@ def make_query_and_lock(by):
     return {"query_id": DataQuery.objects.create(**at, **asked).pk, "lock_id": lock.pk}
 
 
+def photograph_at_nim(by):
+    """Save an assessment at NIM with a photograph, and return its name."""
+    saved("lesion_assessment", by=by, record_id="NIM-001", status="incomplete")
+    return {"name": stored(record_id="NIM-001", by=by).values["lesion_photo"], "file_variable": "lesion_photo"}
+
+
 @pytest.fixture
 def somebody(sites):
     """Return a function that makes a person of a role at a site, and what is at the address of a route."""
 
     def make(role, site, data_manager, name):
         person = make_person(role, site=site, username="somebody")
+        arguments = {"record_id": "NIM-001", "instance": 1, "code": "NIM", "username": "other", "key": "cr"}
         if "record_id" in ROUTES[name][1]:
             saved("patient", by=data_manager, site="NIM")
         for form in REPEATING:
-            if name in (f"{form}-instance", f"{form}-restore"):
+            if "instance" in ROUTES[name][1] and form in name:
                 saved(form, by=data_manager, record_id="NIM-001")
+        if name.startswith((PHOTOGRAPH, "page-photograph")):
+            arguments |= photograph_at_nim(data_manager)
         own = {"kind": Kind.EXPORT, "requested_by": person, "sites": ["NIM"], "state": State.WAITING}
         cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True, "filter": None}
         kind = Kind.ENDPOINTS if name == "recomputation" else Kind.EXPORT
         other = make_person(Role.COORDINATOR, site="NIM", username="other")
         see_everything()
-        arguments = {
-            "record_id": "NIM-001",
-            "instance": 1,
-            "code": "NIM",
+        arguments |= {
+            "variable": next((next(iter(COMPLETE[form])) for form in COMPLETE if name.endswith(f"-{form}")), None),
             "job_id": Job.objects.create(**{**own, "kind": kind}, parameters=cut).pk,
-            "username": "other",
             "report_id": Report.objects.create(name="mine", title="Mine", made_by=person).pk,
             "membership_id": Membership.objects.get(person=other).pk,
         }
@@ -266,6 +342,17 @@ def test_each_call_is_refused_to_each_role_whose_rights_do_not_allow_it_and_to_n
         found = problem(response)
         assert response.status_code == 403
         assert {found["code"], *(error["code"] for error in found["errors"])} <= {"refused", "not_allowed"}
+
+
+@pytest.mark.parametrize("name", [name for name, method in CALLS if method == "get"])
+def test_what_is_read_over_the_api_is_the_same_for_a_french_browser(name, somebody, data_manager):
+    client, address = somebody(Role.DATA_MANAGER, None, data_manager, name)
+
+    english, french = client.get(address), client.get(address, headers={"Accept-Language": "fr"})
+
+    assert french.status_code == english.status_code
+    if english.status_code == 200:
+        assert french.getvalue() == english.getvalue()
 
 
 @pytest.mark.parametrize("role", [*Role, None])

@@ -10,7 +10,9 @@ import pytest
 from django.db import NotSupportedError, ProgrammingError, connection, connections, models, transaction
 from django.test.utils import isolate_apps
 
+from crf.drafts import keep_draft
 from crf.forms import all_forms, forms_by_name
+from crf.judging import Place
 from exports import jobs
 from exports.models import Kind
 from exports.recompute import recompute_stale
@@ -24,6 +26,7 @@ from registry.row_security import UndecidedTable, access_to
 from registry.settings import OWNER
 from tests.conftest import SITES, Api, as_owner, caller_now, make_person, seeing
 from tests.crf.examples import REPEATING, body, saved
+from tests.crf.photographs import stored
 
 TABLES = dict(row_security.tables())
 OF_PEOPLE_NOT_PATIENTS = {"registry_membership", "registry_token"}
@@ -44,6 +47,7 @@ def fill():
         assert Api(create_token(person)[0]).send("POST", "/api/v1/patients/", body(), **key).status_code == 201
         for form in REPEATING:
             saved(form, by=by, record_id=record_id)
+        stored(record_id=record_id, by=by, reason="photograph came late")
         with acting(by, door=Door.REST):
             jobs.enqueue(Kind.ENDPOINTS, parameters={}, by=by, sites=[site])
     with seeing(",".join(SITES)):
@@ -51,6 +55,9 @@ def fill():
     for site, person_id in people.items():
         by = caller_of(person_id, now=jobs.database_time())
         saved("adverse_event", by=by, record_id=f"{site}-001")
+        with acting(by, door=Door.PAGE):
+            at = Place(all_forms()[0], site=site)
+            keep_draft(at, {"texts": {}}, site=site, version=None, by=by, now=jobs.database_time())
     return people
 
 

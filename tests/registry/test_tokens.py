@@ -68,7 +68,7 @@ def test_the_token_is_not_kept_for_a_repeat(monitor):
     ("sent", "expected"),
     [
         ({"person": "somebody"}, [("person", "unknown_field")]),
-        ({"site": "XXX"}, [("site", "unknown_site")]),
+        ({"site": "ZZZ"}, [("site", "unknown_site")]),
         ({"site": 1}, [("site", "wrong_type")]),
         ({"rights": []}, [("rights", "wrong_type")]),
         ({"rights": "read"}, [("rights", "wrong_type")]),
@@ -94,7 +94,7 @@ def test_a_token_that_cannot_be_is_refused(monitor, sent, expected):
 def test_a_site_that_one_does_not_see_reads_like_one_that_does_not_exist(sites):
     client = of(make_person(Role.COORDINATOR, site="MTP"))
 
-    foreign, unknown = (client.send("POST", TOKENS, {"site": site}) for site in ("NIM", "XXX"))
+    foreign, unknown = (client.send("POST", TOKENS, {"site": site}) for site in ("NIM", "ZZZ"))
 
     assert (foreign.status_code, foreign.content) == (unknown.status_code, unknown.content)
 

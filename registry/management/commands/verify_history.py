@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from registry.accesses import AccessKind, note_access
 from registry.acting import Door, acting_as_the_system
 from registry.history_chain import NotACheckpoint, broken_chains, read_checkpoint
 from registry.models import HistoryChain
@@ -28,9 +29,11 @@ class Command(BaseCommand):
             kept = read_checkpoint(checkpoint) if checkpoint else None
         except (NotACheckpoint, OSError) as error:
             raise CommandError(str(error)) from None
-        with acting_as_the_system(door=Door.COMMAND):
+        with acting_as_the_system(door=Door.COMMAND) as by:
             breaks = list(broken_chains(checkpoint=kept))
             chains = HistoryChain.objects.count()
+            found_so = {"chains": chains, "broken": len(breaks)}
+            note_access(AccessKind.VERIFIED_HISTORY, rows=dict.fromkeys(by.sites, 0), details=found_so)
         for found in breaks[:MOST_SHOWN]:
             self.stdout.write(str(found))
         if breaks:

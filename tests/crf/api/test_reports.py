@@ -122,6 +122,8 @@ def test_a_name_is_given_once(author, report):
         ({"variables": ["dose_mg"]}, [("variables", "unknown_variable")]),
         ({"variables": ["ae_term"] * 2}, [("variables", "repeated_code")]),
         ({"filter": "[nope] = 1"}, [("filter", "unknown_variable")]),
+        ({"filter": "[record_id] = 'MTP-001'"}, [("filter", "identifies_a_patient")]),
+        ({"filter": "[birth_date] > '1950-01-01'"}, [("filter", "identifies_a_patient")]),
         ({"filter": "[ae_serious]", "name": ""}, [("name", "not_a_name"), ("filter", "not_a_condition")]),
     ],
 )
@@ -130,6 +132,12 @@ def test_what_is_no_report_is_refused_and_not_saved(author, changes, expected):
 
     assert (response.status_code, errors(response)) == (400, expected)
     assert not Report.objects.exists()
+
+
+def test_how_far_apart_two_dates_are_tells_nobody_who_it_is(author):
+    apart = "datediff([birth_date], [last_contact_date], 'y') > 50"
+
+    assert author.send("post", REPORTS, {**SERIOUS, "forms": [], "filter": apart}).status_code == 201
 
 
 def test_names_and_titles_go_up_to_their_limits(author):

@@ -213,3 +213,19 @@ def test_an_error_of_our_own_is_told_in_the_format_asked_for_and_not_as_a_page(m
 
     assert (answer.status, answer.text[:7]) == (500, "ERROR: ")
     assert "RuntimeError" in caplog.text
+
+
+def test_what_a_french_browser_gets_is_what_every_client_gets(manager, cohort):
+    calls = [
+        ("metadata", {}),
+        ("record", {"rawOrLabel": "label", "rawOrLabelHeaders": "label"}),
+        ("userRole", {}),
+        ("project_xml", {"returnMetadataOnly": "true"}),
+        ("nothing", {}),
+    ]
+    english = [manager(content, format="csv", **fields).text for content, fields in calls]
+
+    manager.client.defaults["HTTP_ACCEPT_LANGUAGE"] = "fr"
+    french = [manager(content, format="csv", **fields).text for content, fields in calls]
+
+    assert french == english

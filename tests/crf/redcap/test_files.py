@@ -14,6 +14,7 @@ from crf.forms import all_forms
 from crf.redcap.groups import group_id
 from registry.rights import Role
 from tests.crf.examples import saved
+from tests.crf.photographs import halves, opened, picture
 from tests.crf.redcap.conftest import locked
 
 pytestmark = pytest.mark.django_db
@@ -27,10 +28,24 @@ NO_PHOTOGRAPH = {
 
 # Files
 
+PLACE = {"record": "MTP-001", "field": "lesion_photo", "repeat_instance": 1}
+
+
+@pytest.fixture
+def assessment(cohort, data_manager):
+    """An assessment of MTP-001, complete."""
+    return saved("lesion_assessment", by=data_manager, record_id="MTP-001", status="complete")
+
+
+def sent(caller, content, *, name="photo.jpg", **changes):
+    """Send a file as the clients do: no format, so that what is wrong comes as XML."""
+    file = SimpleUploadedFile(name, content, content_type="image/jpeg")
+    return caller.multipart("file", action="import", **{**PLACE, **changes}, file=file)
+
 
 @pytest.mark.parametrize(("action", "words"), NO_PHOTOGRAPH.items())
-def test_no_file_can_be_had_yet(manager, cohort, action, words):
-    """Rows 51, 52 and 53, as far as a project without files goes."""
+def test_where_there_is_no_file_the_words_are_those_of_redcap(manager, assessment, action, words):
+    """Rows 51, 52 and 53."""
     place = {"action": action, "field": "lesion_photo", "format": "json"}
 
     assert manager("file", record="MTP-001", **place).error == (400, words)
@@ -46,14 +61,88 @@ def test_a_field_that_holds_no_files_is_refused(manager, cohort, action, field):
     assert (answer.status, answer.text) == (400, f"ERROR: The field '{field}' does not exist or is not a 'file' field")
 
 
-def test_an_upload_is_refused_in_words(manager, cohort):
-    """Row 52: the client sends neither format, so that the words come as XML."""
-    file = SimpleUploadedFile("photo.jpg", b"\xff\xd8\xff")
+def test_a_file_goes_in_comes_back_with_its_name_and_goes(manager, assessment):
+    """Rows 51 to 53: the name stands in the type, last and quoted, and in no other header."""
+    came = sent(manager, halves(), name="Marta Zwyx.jpg")
+    back = manager("file", action="export", **PLACE)
+    (row,) = [row for row in manager("record", format="json").json if row["lesion_photo"]]
+    gone = manager("file", action="delete", **PLACE)
 
-    answer = manager.multipart("file", action="import", record="MTP-001", field="lesion_photo", file=file)
+    assert [(answer.status, answer.body) for answer in (came, gone)] == [(200, b"")] * 2
+    name = f"MTP-001_lesion_assessment_1_{row['lesion_photo']}"
+    assert (back.status, back.headers["Content-Type"]) == (200, f'image/jpeg; name="{name}"')
+    assert [header for header, value in back.headers.items() if "name=" in value] == ["Content-Type"]
+    assert back.headers["X-Content-Type-Options"] == "nosniff"
+    assert opened(back.body).size == (60, 40)
+    assert manager("file", action="export", **PLACE, format="json").error == (400, NO_PHOTOGRAPH["export"])
+
+
+def test_the_instance_is_the_first_unless_one_is_named(manager, assessment, data_manager):
+    saved("lesion_assessment", by=data_manager, record_id="MTP-001")
+    sent(manager, picture(colour="red"), repeat_instance="")
+    sent(manager, picture("PNG"), repeat_instance=2)
+
+    types = [
+        manager("file", action="export", **{**PLACE, "repeat_instance": number}).headers["Content-Type"][:10]
+        for number in ("", 1, 2)
+    ]
+
+    assert types == ["image/jpeg", "image/jpeg", "image/png;"]
+
+
+@pytest.mark.parametrize("number", ["0", "x", "-1", "99999"])
+@pytest.mark.parametrize("action", NO_PHOTOGRAPH)
+def test_what_is_no_instance_is_refused(manager, assessment, action, number):
+    place = {**PLACE, "repeat_instance": number}
+
+    assert manager("file", action=action, **place, format="json").status == 400
+
+
+def test_a_file_of_an_instance_that_is_not_there_is_refused(manager, assessment):
+    answer = sent(manager, picture(), repeat_instance=7)
 
     assert answer.status == 400
-    assert "<error>No valid file was uploaded" in answer.text
+    assert "has no instance 7 of lesion_assessment" in answer.text
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff", b"<svg/>", picture("GIF"), b""])
+def test_what_is_no_photograph_is_refused_in_words(manager, assessment, content):
+    """Row 52: the client sends neither format, so that the words come as XML."""
+    answer = sent(manager, content)
+
+    assert answer.status == 400
+    assert "<error>No valid file was uploaded: " in answer.text
+
+
+def test_a_locked_record_keeps_its_file(manager, assessment, data_manager):
+    sent(manager, picture())
+    locked("MTP-001", by=data_manager)
+
+    told = [sent(manager, halves()).text, manager("file", action="delete", **PLACE).text]
+
+    assert all('The record "MTP-001" is locked.' in text for text in told)
+    assert manager("file", action="export", **PLACE).status == 200
+
+
+@pytest.mark.parametrize(("role", "sees"), [(Role.MONITOR, False), (Role.INVESTIGATOR, True)])
+def test_who_may_not_enter_stores_and_removes_nothing(redcap, manager, assessment, role, sees):
+    sent(manager, picture())
+    reader = redcap(role)
+
+    answers = [sent(reader, halves()), reader("file", action="delete", **PLACE)]
+
+    assert [answer.status for answer in answers] == [403, 403]
+    assert (reader("file", action="export", **PLACE).status == 200) is sees
+
+
+def test_the_file_of_another_site_is_not_there(redcap, manager, assessment):
+    """Negative test 5."""
+    sent(manager, picture())
+    elsewhere = redcap(Role.COORDINATOR, site="NIM")
+
+    told = [elsewhere("file", action=action, **PLACE, format="json").error for action in NO_PHOTOGRAPH]
+
+    assert told == [(400, 'The record "MTP-001" does not exist')] * 3
 
 
 # Paper
