@@ -57,10 +57,11 @@ def forget_draft(place: Place, *, by: Caller) -> None:
 
 
 def drafts_of(by: Caller) -> QuerySet[Draft]:
-    """Return the drafts of a person at sites where they may enter data, the latest first."""
+    """Return the drafts of a person at sites where they may enter data, the latest first; none of a deleted patient."""
     if by.person_id is None:
         return Draft.objects.none()
-    return Draft.objects.filter(person_id=by.person_id, site_id__in=by.sites_with(Right.ENTER)).order_by("-updated_at")
+    mine = Draft.objects.filter(person_id=by.person_id, site_id__in=by.sites_with(Right.ENTER))
+    return mine.filter(patient__deleted_at__isnull=True).order_by("-updated_at")
 
 
 def forget_old_drafts(*, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What the pages of people, sites and tokens stand on: forms that read as the REST API reads, refusals at their field."""
+"""What the pages of people, sites and tokens stand on: forms that read as the REST API does."""
 
 from collections.abc import Callable
 from typing import Any
@@ -71,7 +71,7 @@ class ManagedPage(PageView):
 
 
 def is_done(form: forms.Form, act: Callable[[], object]) -> bool:
-    """Run `act` in a savepoint and return True; note a refusal at the field of the form that is to blame, return False."""
+    """Run `act` in a savepoint; return whether it was done, and note a refusal at the field that is to blame."""
     try:
         with transaction.atomic():
             act()

@@ -109,7 +109,7 @@ def _in_transaction(method: Callable[..., HttpResponse]) -> Callable[..., HttpRe
 
 
 def _kept_of(response: HttpResponse) -> HttpResponse | None:
-    """Return what a repeat of the form gets: the same redirect, never a secret; None for a form that counted nothing."""
+    """Return what a repeat of the form gets: the same redirect, never a secret; None where nothing counted."""
     if isinstance(response, repeats.ShownOncePage):
         return HttpResponse(status=303, headers={"Location": response.instead})
     return response if response.headers.get("Location") else None

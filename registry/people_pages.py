@@ -1,4 +1,4 @@
-"""The pages of people and their roles: edges only, what may be done is decided in registry/people.py and accounts/rescue.py."""
+"""The pages of people and their roles: edges only, registry/people.py and accounts/rescue.py decide."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,12 +116,7 @@ class People(ManagedPage):
         asked = request.GET.get("q", "").strip()[:100].replace("\x00", "")
         listed = people_listed(self.by, asked=asked)
         page = Paginator(listed, A_PAGE).get_page(request.GET.get("page"))
-        shown = {
-            "page": page,
-            "asked": asked,
-            "today": timezone.localdate(),
-            "adds": self.by.may_anywhere(Right.MANAGE),
-        }
+        shown = {"page": page, "asked": asked, "today": timezone.localdate()}
         return render(request, "registry/people.html", shown)
 
 
@@ -286,7 +281,7 @@ TEMPLATE = "registry/people_one.html"
 
 
 def people_listed(by: Caller, *, asked: str) -> QuerySet[Person]:
-    """Return whom the data manager may see, who is active first, with roles in force and to come; `asked` is looked for."""
+    """Return whom the data manager may see, the active first, with roles in force and to come; looks for `asked`."""
     found = people.visible_people(by)
     if asked:
         found = found.filter(Q(username__icontains=asked) | Q(full_name__icontains=asked) | Q(email__icontains=asked))

@@ -255,8 +255,7 @@ class Sites(ManagedView):
 
     def post(self, request: Request) -> HttpResponse:
         """Save a site; who has a role at all sites has it there too."""
-        code = matching(re.compile(SITE_CODE), expected=_("write 2 to 8 capitals and digits, a capital first."))
-        given = read_members(read_body(request), {"code": code, "name": SITE_NAME}, required=["code", "name"])
+        given = read_members(read_body(request), {"code": site_code, "name": SITE_NAME}, required=["code", "name"])
         read = site_json(people.create_site(**given, by=caller(request)))
         headers = {"ETag": etag_of(read), "Location": reverse("site", args=[read["code"]])}
         return answer(read, status=201, headers=headers)
@@ -325,6 +324,13 @@ def no_content() -> HttpResponse:
 
 def _read(representation: Mapping[str, Any]) -> HttpResponse:
     return answer(representation, headers={"ETag": etag_of(representation)})
+
+
+def site_code(value: Any) -> str:
+    """Return a code that a new site may have."""
+    expected = _("write 2 to 8 capitals and digits, a capital first.")
+    found: str = matching(re.compile(SITE_CODE), expected=expected)(value)
+    return found
 
 
 def username(value: Any) -> str:

@@ -67,8 +67,10 @@ def _of_the_person(person: Person) -> Iterator[Step]:
 
 def _of_getting_in(person: Person) -> Iterator[Step]:
     kinds = SignInEvent.Kind
-    told = (kinds.PASSWORD_GIVEN, kinds.LINK_SENT, kinds.LOCK_OUT_LIFTED, kinds.CODES_REMOVED, kinds.CODES_SET_UP)
-    told += (kinds.PASSWORD_CHANGED, kinds.PASSWORD_RESET, kinds.LOCKED_OUT)
+    told = {
+        *(kinds.PASSWORD_GIVEN, kinds.LINK_SENT, kinds.PASSWORD_CHANGED, kinds.PASSWORD_RESET),
+        *(kinds.CODES_SET_UP, kinds.CODES_REMOVED, kinds.LOCKED_OUT, kinds.LOCK_OUT_LIFTED),
+    }
     for event in SignInEvent.objects.filter(person=person, kind__in=told).select_related("by")[:MOST]:
         who = event.by.username if event.by else "" if event.kind == kinds.LOCKED_OUT else person.username
         yield Step(event.at, str(kinds(event.kind).label), who, "")

@@ -1,6 +1,5 @@
 """The pages of sites: which there are, what they are called, how many people have a role there."""
 
-import re
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -11,10 +10,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from registry import people
-from registry.bodies import matching
 from registry.managed_pages import ManagedPage, PageForm, ReadField, is_done, see_other, shown_again
-from registry.models import SITE_CODE, Membership, Site
-from registry.people_views import SITE_NAME
+from registry.models import Membership, Site
+from registry.people_views import SITE_NAME, site_code
 from registry.rights import Caller, Right, Role, anywhere, there
 
 
@@ -28,7 +26,7 @@ class SiteForm(NameForm):
     """A new site."""
 
     code = ReadField(
-        matching(re.compile(SITE_CODE), expected=_("Write 2 to 8 capitals and digits, a capital first.")),
+        site_code,
         label=_("Code"),
         note=_("2 to 8 capitals and digits, such as PAR. It starts each record id and stays for ever."),
         attributes={"maxlength": "8", "class": "short", "autocapitalize": "characters"},
@@ -86,7 +84,7 @@ class SiteSettings(ManagedPage):
 
 
 def sites_with_people(by: Caller) -> list[dict[str, Any]]:
-    """Return each site that `by` sees, whether they manage it, and how many active people have each role there today."""
+    """Return each site that `by` sees, whether they manage it, and how many people have each role there today."""
     today = timezone.localdate()
     in_force = Membership.objects.filter(
         Q(ends_on=None) | Q(ends_on__gte=today), starts_on__lte=today, person__is_active=True

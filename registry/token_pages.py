@@ -1,4 +1,4 @@
-"""The page of tokens: one's own, for scripts and programs, and for who manages people those of others, without secrets."""
+"""The page of tokens: one's own, for scripts and programs, and those of the people whom one manages."""
 
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta
@@ -84,8 +84,10 @@ class TokenForm(PageForm):
 
 def _end_of(last_day: date | None) -> datetime | None:
     """Return the moment after a whole day, None for the usual time."""
-    if last_day is None or last_day == date.max:
+    if last_day is None:
         return None
+    if last_day == date.max:
+        return datetime.max.replace(tzinfo=UTC)
     return datetime.combine(last_day + timedelta(days=1), time(), tzinfo=UTC)
 
 

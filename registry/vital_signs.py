@@ -52,7 +52,7 @@ class Sign(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Words(msgspec.Struct, frozen=True):
-    """What a sign is called, what its measure means (`%(seconds)s`, `%(percent)s`), and what to do if it is not well."""
+    """What a sign is called, what its measure means (`%(seconds)s`, `%(percent)s`), and what to do if not well."""
 
     name: Any
     remedy: Any
@@ -163,9 +163,7 @@ IN_WORDS: Final[Mapping[str, Words]] = {
     "migrations": Words(_("Version of the database"), _("The database is of another version. Run manage.py migrate.")),
     "role": Words(
         _("Sites kept apart"),
-        _(
-            "The application signs in to the database as somebody who passes row-level security by. Run manage.py migrate."
-        ),
+        _("The database lets the application see every site. Run manage.py migrate."),
     ),
     "clock": Words(
         _("Clock"),

@@ -29,11 +29,13 @@ from crf.refusals import Locked, NotAllowed, NotFound, ReasonNeeded, Refused, St
 from crf.storage import Entry
 from crf.warnings import explain
 from registry.page_views import REASON, PageView
-from registry.problems import Problem
+from registry.problems import Problem, bad_request
 from registry.reasons import read_reason
 from registry.rights import Right, there
 
 PART_OF_A_PAGE = "HX-Request"
+MAX_EXPLANATION = 1_000
+"""Characters."""
 
 
 class OfAForm(PageView):
@@ -58,7 +60,10 @@ class OfAForm(PageView):
 
     def sent(self, request: HttpRequest) -> Typed:
         """Return what the browser sent."""
-        return typed_from(self.form, request.POST, new=self.new and not self.form.repeating)
+        typed = typed_from(self.form, request.POST, new=self.new and not self.form.repeating)
+        if any(len(text) > MAX_EXPLANATION for text in typed.explanations.values()):
+            raise bad_request("explain", "too_long", _("Shorten the explanation to 1,000 characters."))
+        return typed
 
     def judged(self, place: Place, reading: Reading | None) -> Judged:
         """Return how the place is judged with what was typed in it. Raises NotFound."""

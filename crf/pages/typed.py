@@ -128,15 +128,25 @@ def typed_from(form: type[Form], sent: QueryDict, *, new: bool) -> Typed:
         if name not in sent and f"missing-{name}" not in sent:
             continue
         # A group of checkboxes sends a blank first, so that none ticked is told from not sent.
-        codes = [code for code in sent.getlist(name) if code]
-        typed.texts[name] = codes if isinstance(variable, CheckboxField) else sent.get(name, "")
-        if reason := sent.get(f"missing-{name}"):
+        texts = [_storable(text) for text in sent.getlist(name)]
+        codes = [code for code in texts if code]
+        typed.texts[name] = codes if isinstance(variable, CheckboxField) else (texts or [""])[-1]
+        if reason := _storable(sent.get(f"missing-{name}", "")):
             typed.missing[name] = reason
-    explained = (name for name in sent if name.startswith(EXPLAIN))
-    typed.explanations = {
-        name.removeprefix(EXPLAIN): text for name in explained if (text := sent.get(name, "").strip())
-    }
+    for name in sent:
+        text = _printable(sent.get(name, "")).strip() if name.startswith(EXPLAIN) else ""
+        if text:
+            typed.explanations[_storable(name.removeprefix(EXPLAIN))] = text
     return typed
+
+
+def _storable(text: str) -> str:
+    """Return the text without NUL, which no draft can hold; what takes its place is refused as unprintable as well."""
+    return text.replace("\0", "\1")
+
+
+def _printable(text: str) -> str:
+    return "".join(part for part in text if part.isprintable())
 
 
 def typed_of(form: type[Form], values: Mapping[str, Any], missing: Mapping[str, str], *, status: str) -> Typed:

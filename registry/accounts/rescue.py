@@ -8,6 +8,7 @@ from datetime import datetime
 
 from allauth.account.forms import default_token_generator
 from allauth.account.internal.flows.password_reset import request_password_reset
+from allauth.core import context
 from allauth.mfa.models import Authenticator
 from axes.models import AccessAttempt
 from axes.utils import reset
@@ -49,9 +50,12 @@ def send_link(person: Person, *, by: Caller, request: HttpRequest) -> None:
     if not (settings.MAIL_IS_SENT and person.email):
         raise Contradiction("no_email", _("There is no e-mail address to write to. Enter one, or give a password."))
     record(Kind.LINK_SENT, request=request, person=person, by=by.person_id)
-    transaction.on_commit(
-        lambda: request_password_reset(request, person.email, [person], default_token_generator)  # type: ignore[no-untyped-call]
-    )
+    transaction.on_commit(lambda: _write_to(person, request=request))
+
+
+def _write_to(person: Person, *, request: HttpRequest) -> None:
+    with context.request_context(request):
+        request_password_reset(request, person.email, [person], default_token_generator)
 
 
 def remove_codes(person: Person, *, by: Caller, request: HttpRequest) -> None:

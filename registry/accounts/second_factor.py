@@ -27,7 +27,7 @@ PROVEN_BY: Final = "second_factor_of"
 """In the session: the key of the person who proved the second factor in it."""
 
 SET_UP: Final = "mfa_activate_totp"
-CHANGE_PASSWORD: Final = "account_change_password"
+CHANGE_PASSWORD: Final = "account_change_password"  # noqa: S105 -- a name
 ALWAYS_OPEN: Final = frozenset({"sign-in", "account_login", "sign-out", "language", "looks"})
 """Addresses, by name, that a person reaches whatever they must do first."""
 OPEN: Final = ALWAYS_OPEN | {SET_UP, "account_reauthenticate", "mfa_reauthenticate"}

@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import OperationalError
 from django.test import Client, RequestFactory
 from django.urls import path
 
@@ -16,6 +17,10 @@ def fail(request):
     raise ZeroDivisionError(SECRET)
 
 
+def stop(request):
+    raise OperationalError(SECRET)
+
+
 def forbid(request):
     raise PermissionDenied(SECRET)
 
@@ -26,7 +31,7 @@ def suspect(request):
 
 urlpatterns = [
     *real.urlpatterns,
-    *(path(f"{where}{view.__name__}/", view) for where in ("", "api/") for view in (fail, forbid, suspect)),
+    *(path(f"{where}{view.__name__}/", view) for where in ("", "api/") for view in (fail, stop, forbid, suspect)),
 ]
 handler400, handler403, handler404, handler500 = real.handler400, real.handler403, real.handler404, real.handler500
 
@@ -46,6 +51,7 @@ def client(sites, settings):
         ("forbid/", 403, "You may not do this"),
         (f"{SECRET}/", 404, "There is nothing here that you may see"),
         ("fail/", 500, "Something failed on our side"),
+        ("stop/", 503, "This cannot be done at the moment"),
     ],
 )
 def test_an_error_has_a_page_for_people_and_a_problem_for_programs_without_data(address, status, title, client):

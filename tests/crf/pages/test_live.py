@@ -7,6 +7,8 @@ from django.db import connection
 from django.utils import timezone
 
 from crf.drafts import KEPT_FOR, MAX_CHARACTERS, drafts_of
+from crf.entry import delete_entry
+from crf.forms import forms_by_name
 from crf.models.draft import Draft
 from crf.tasks import forget_drafts
 from registry.acting import Door, acting
@@ -140,6 +142,29 @@ def test_a_draft_is_not_shown_to_who_may_no_longer_see_its_site(client):
 
     assert found == []
     assert client.get(address("entry-new dosing")).status_code == 404
+
+
+def test_characters_that_no_draft_can_hold_are_refused_and_break_nothing(client):
+    typed = {"ae_term": "a\0b", "ae_category": "<script>", "missing-ae_grade": "\0", "explain-a\0": "x\0"}
+
+    told = client.post(address("live-new adverse_event"), typed)
+    page = client.get(address("entry-new adverse_event"))
+    saved_page = client.post(address("entry-new adverse_event"), typed)
+
+    assert told.json()["errors"].keys() == {"ae_term", "ae_category", "ae_grade"}
+    assert (page.status_code, saved_page.status_code) == (200, 422)
+    assert "<script>" not in page.content.decode().replace("<script src", "")
+
+
+def test_a_draft_of_a_deleted_patient_is_not_listed(client, coordinator):
+    client.post(address("live-new dosing"), {"dose_start": "x"})
+    person = Draft.objects.get().person
+
+    with acting(coordinator, door=Door.REST):
+        delete_entry(forms_by_name()["patient"], "MTP-001", 1, by=coordinator, version=1, reason="r")
+    see_everything()
+
+    assert list(drafts_of(caller_now(person))) == []
 
 
 def test_a_draft_beyond_every_form_is_refused(client):
