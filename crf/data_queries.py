@@ -18,7 +18,7 @@ from string import Formatter
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.utils import translation
 
 from crf import storage
@@ -187,11 +187,11 @@ def _raised(entry: Entry, finding: Finding) -> dict[str, Any]:
         "check_code": finding.code,
         "site_id": entry.site,
         "text": finding.message,
-        "basis": _basis(entry, finding),
+        "basis": basis_of(entry, finding),
     }
 
 
-def _basis(entry: Entry, finding: Finding) -> str:
+def basis_of(entry: Entry, finding: Finding) -> str:
     """Return the digest of the values that the finding is about: its variable, and those that its words name."""
     variables = entry.form.variables()
     values = {name: variables[name].to_text(entry.values[name]) for name in _about(entry.form, finding.code)}
@@ -233,6 +233,46 @@ STEPS: Mapping[StepKind, Step] = {
 def visible_queries(by: Caller) -> QuerySet[DataQuery]:
     """Return the queries that the caller may see."""
     return DataQuery.objects.filter(site_id__in=by.sites_with(Right.READ))
+
+
+@dataclass(frozen=True, slots=True)
+class SiteCounts:
+    """How many queries a site has in each state, and when the oldest that is not closed was asked."""
+
+    site: str
+    open: int
+    answered: int
+    closed: int
+    oldest: datetime | None
+
+
+def counts_by_site(by: Caller) -> list[SiteCounts]:
+    """Return the counts of each site that the caller reads, by code."""
+    numbers = {state: Count("pk", filter=Q(state=state)) for state in QueryState.values}
+    oldest = Min("opened_at", filter=~Q(state=QueryState.CLOSED))
+    rows = visible_queries(by).order_by().values_list("site_id").annotate(**numbers, oldest=oldest)
+    found = {row[0]: SiteCounts(*row) for row in rows}
+    return [found.get(site, SiteCounts(site, 0, 0, 0, None)) for site in sorted(by.sites_with(Right.READ))]
+
+
+def to_do(by: Caller) -> Q:
+    """Return which queries wait for the caller.
+
+    Answered ones where the caller may close them, or that the caller asked; open ones where the caller may answer
+    them and others close them.
+    """
+    closes = by.sites_with(Right.CLOSE_QUERY)
+    answers = by.sites_with(Right.ANSWER_QUERY) - closes
+    return Q(state=QueryState.ANSWERED) & (Q(site_id__in=closes) | Q(opened_by=by.person_id)) | Q(
+        state=QueryState.OPEN, site_id__in=answers
+    )
+
+
+def next_steps(query: DataQuery, *, by: Caller) -> list[StepKind]:
+    """Return the steps that the state of the query and the rights of the caller allow."""
+    return [
+        kind for kind, step in STEPS.items() if query.state in step.in_states and by.may(step.right, at=query.site_id)
+    ]
 
 
 def open_query(
@@ -280,6 +320,19 @@ def take_step(query_id: int, kind: StepKind, *, text: str, by: Caller, now: date
         raise WrongState(QueryState(query.state))
     _take(query, kind, text=text, by=by, now=now)
     return query
+
+
+def close_answered(query_ids: Collection[int], *, text: str, by: Caller, now: datetime) -> int:
+    """Close those of the queries that are still answered, and return how many. Raises NotFound, NotAllowed."""
+    queries = list(visible_queries(by).filter(pk__in=query_ids).order_by("pk").select_for_update(of=("self",)))
+    if len(queries) < len(set(query_ids)):
+        raise NotFound
+    if not all(by.may(Right.CLOSE_QUERY, at=query.site_id) for query in queries):
+        raise NotAllowed
+    answered = [query for query in queries if query.state == QueryState.ANSWERED]
+    for query in answered:
+        _take(query, StepKind.CLOSED, text=text, by=by, now=now)
+    return len(answered)
 
 
 def steps_of(query: DataQuery) -> Sequence[DataQueryStep]:

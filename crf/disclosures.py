@@ -3,13 +3,25 @@
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from typing import Protocol
 
 from crf.forms import Form
-from crf.storage import Entry
 from registry.accesses import AccessKind, note_access
 
 
-def note_reading(form: type[Form], entries: Sequence[Entry]) -> None:
+class OfAPatient(Protocol):
+    """What is shown: whose it is, and of which site."""
+
+    @property
+    def record_id(self) -> str:
+        """The patient."""
+
+    @property
+    def site(self) -> str:
+        """The site."""
+
+
+def note_reading(form: type[Form], entries: Sequence[OfAPatient]) -> None:
     """Note that the acting person was shown these entries of one form, if it has identifiers."""
     if entries and _has_identifiers(form):
         patients = {entry.record_id for entry in entries}

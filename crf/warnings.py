@@ -59,15 +59,6 @@ def _warned(finding: Finding, query: DataQuery | None) -> Warned:
     return Warned(finding.field, finding.code, finding.message, query.pk, query.state, explanation)
 
 
-def queries_by_variable(queries: Sequence[DataQuery]) -> Mapping[str, Mapping[str, int]]:
-    """Return how many queries of each variable are in each state, by the name of the state."""
-    found: dict[str, dict[str, int]] = {}
-    for query in queries:
-        states = found.setdefault(query.variable, {})
-        states[query.state] = states.get(query.state, 0) + 1
-    return found
-
-
 def explain(entry: Entry, explanations: Mapping[str, str], *, by: Caller, now: datetime) -> int:
     """Answer the queries of the warnings that an entry was saved with; return how many were.
 

@@ -30,6 +30,7 @@ class Door(StrEnum):
     REDCAP = "redcap"
     COMMAND = "command"
     JOB = "job"
+    IMPORT = "import"
 
 
 @contextmanager
@@ -57,8 +58,24 @@ def acting_as_the_system(*, door: Door, reason: str | None = None) -> Iterator[C
         yield by
 
 
+@contextmanager
+def importing(by: Caller, *, reason: str | None, import_id: int) -> Iterator[None]:
+    """Have the history say, from here to the end of the transaction that has begun, which import a change came with."""
+    before = tracing.door.set(Door.IMPORT.value)
+    try:
+        begin_acting(by, door=Door.IMPORT, reason=reason, import_id=import_id)
+        yield
+    finally:
+        tracing.door.reset(before)
+
+
 def begin_acting(
-    by: Caller, *, door: Door, reason: str | None = None, idempotency_key: str | None = None
+    by: Caller,
+    *,
+    door: Door,
+    reason: str | None = None,
+    idempotency_key: str | None = None,
+    import_id: int | None = None,
 ) -> tuple[Any, ...] | None:
     """Tell the database, for the rest of the transaction that has begun, who acts and which sites they see."""
     actor = {
@@ -69,6 +86,8 @@ def begin_acting(
         "reason": reason,
         "request": tracing.request_id.get() or str(uuid4()),
     }
+    if import_id is not None:
+        actor["import"] = import_id
     sites = ",".join(by.sites_with(Right.READ))
     told = [msgspec.json.encode(actor).decode(), str(by.person_id or SYSTEM), sites, idempotency_key]
     return fetch_row("SELECT request_digest, status, headers, body FROM ecrf_begin(%s, %s, %s, %s)", told)

@@ -5,15 +5,18 @@ Read from the history tables, which triggers write (`registry.history`), from th
 patients whom they may read; that of people, roles, tokens, sites, reports and sign-ins is for those who manage people.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import connection, models
 from msgspec.json import decode
 
+from registry.accesses import AccessKind, note_access
 from registry.history import history_models, tracked_by
 from registry.models import AccessEvent, Person, SignInEvent
 from registry.people import visible_people
@@ -23,6 +26,16 @@ ACCESS = "access"
 """What stands in the place of a form for an access."""
 SIGN_IN = "sign_in"
 """What stands there for an event on the way in or out."""
+
+
+class Kind(StrEnum):
+    """What a record of the trail tells of."""
+
+    CHANGES = "changes"
+    ACCESSES = "accesses"
+    SIGN_INS = "sign_ins"
+
+
 NOT_OF_ROWS = frozenset({ACCESS, SIGN_IN})
 BESIDE_THE_DATA = (
     "{pgh_id,pgh_seq,pgh_digest,pgh_chain,pgh_obj_id,pgh_label,pgh_context,pgh_created_at,"
@@ -35,8 +48,10 @@ BESIDE_THE_DATA = (
 class Trail:
     """What is asked of the audit trail; None asks for everything."""
 
+    kind: Kind | None = None
     record_id: str | None = None
     form: str | None = None
+    instance: int | None = None
     variable: str | None = None
     user: str | None = None
     since: datetime | None = None
@@ -69,7 +84,7 @@ class AuditRecord:
 
 def read_trail(trail: Trail, *, by: Caller, before: Place | None = None, most: int = 100) -> list[AuditRecord]:
     """Return the latest records that `trail` asks for and `by` may see, at most `most`, those before a place only."""
-    sources = [source for source in _sources(by) if trail.form in (None, source.form) and source.has(trail.variable)]
+    sources = [source for source in _sources(by) if source.is_asked_for(trail)]
     if not sources:
         return []
     parts, parameters = [], []
@@ -94,6 +109,15 @@ def whole_trail(trail: Trail, *, by: Caller, at_once: int = 1_000) -> Iterator[A
         before = records[-1].place
 
 
+def told(records: list[AuditRecord]) -> list[AuditRecord]:
+    """Return the records; that the acting person is shown the values of patients among them is noted."""
+    of_patients = Counter(record.site for record in records if record.site and record.record_id and record.changes)
+    patients = {record.record_id for record in records if record.record_id and record.changes}
+    one = patients.pop() if len(patients) == 1 else None
+    note_access(AccessKind.READ_AUDIT_TRAIL, rows=of_patients, record_id=one or "")
+    return records
+
+
 def forms_of_the_trail(by: Caller) -> list[str]:
     """Return the names that `Trail.form` may have for `by`."""
     return [source.form for source in _sources(by)]
@@ -108,8 +132,16 @@ class _Source:
     columns: frozenset[str]
     of_patients: bool
 
-    def has(self, variable: str | None) -> bool:
-        return variable is None or variable in self.columns
+    kind: ClassVar[Kind] = Kind.CHANGES
+
+    def is_asked_for(self, trail: Trail) -> bool:
+        """Return whether there may be something in this table that `trail` asks for."""
+        return (
+            trail.form in (None, self.form)
+            and trail.kind in (None, self.kind)
+            and (trail.variable is None or trail.variable in self.columns)
+            and (trail.instance is None or "instance" in self.columns)
+        )
 
     def query(self, trail: Trail, *, by: Caller, before: Place | None) -> tuple[str, list[Any]]:
         """Return the SQL of the rows of this table, and its parameters."""
@@ -136,6 +168,7 @@ class _Source:
         where, parameters = _given(
             *self._visible_to(by),
             ("changed.pgh_chain = %s", trail.record_id),
+            ("changed.instance = %s", trail.instance),
             ("changed.pgh_context->>'username' = %s", trail.user),
             ("changed.pgh_created_at >= %s", trail.since),
             ("changed.pgh_created_at < %s", trail.until),
@@ -174,6 +207,8 @@ def _given(*asked: tuple[str, Any]) -> tuple[list[str], list[Any]]:
 class _Accesses(_Source):
     """The list of accesses."""
 
+    kind = Kind.ACCESSES
+
     def query(self, trail: Trail, *, by: Caller, before: Place | None) -> tuple[str, list[Any]]:
         where, parameters = _given(
             ("site_id = ANY(%s)", sorted(by.sites_with(Right.READ))),
@@ -194,6 +229,8 @@ class _Accesses(_Source):
 
 class _SignIns(_Source):
     """The record of who came in and went out, failed or was locked out."""
+
+    kind = Kind.SIGN_INS
 
     def query(self, trail: Trail, *, by: Caller, before: Place | None) -> tuple[str, list[Any]]:
         where, parameters = _given(

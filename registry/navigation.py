@@ -46,6 +46,8 @@ WORK: Final = (
         frozenset({Right.READ}),
         under=("page-site", "page-patient*", "page-entr*", "page-photograph*"),
     ),
+    Item("page-imports", _("Import"), frozenset({Right.ENTER}), under=("page-import*",)),
+    Item("page-queries", _("Queries"), frozenset({Right.READ}), under=("page-query*", "page-beside*")),
     Item(
         "page-endpoints",
         _("Endpoints"),
@@ -57,6 +59,7 @@ WORK: Final = (
 """What the day's work is done with."""
 SETTINGS: Final = (
     Item("account", _("My account"), under=("account_*", "mfa_*")),
+    Item("page-audit", _("Audit trail"), frozenset({Right.READ, Right.MANAGE}), under=("page-audit*",)),
     Item("page-jobs", _("Jobs"), frozenset({Right.MANAGE})),
     Item("page-tokens", _("Tokens"), under=("page-token",)),
     Item("page-people", _("People"), frozenset({Right.MANAGE}), under=("page-person*", "page-role")),

@@ -29,6 +29,8 @@ ONCE = "once"
 REASON = "reason"
 """The field of a page's form with the reason for a change."""
 MAX_ONCE = 100
+NOT_TOLD_APART_BY = frozenset({"csrfmiddlewaretoken", "password"})
+"""Fields that are left out of what is kept of a form: a quick digest would give a password away."""
 
 
 class PageView(View):
@@ -126,4 +128,4 @@ def _sent(request: HttpRequest) -> bytes:
         for file in files:
             fields.append((name, hashlib.sha256(file.read()).hexdigest()))
             file.seek(0)
-    return urlencode(sorted(field for field in fields if field[0] != "csrfmiddlewaretoken")).encode()
+    return urlencode(sorted(field for field in fields if field[0] not in NOT_TOLD_APART_BY)).encode()

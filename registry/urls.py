@@ -6,6 +6,7 @@ from django.urls.converters import StringConverter
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from registry.audit_page import AuditFile, AuditPage
 from registry.audit_views import Audit
 from registry.health import Alive, Metrics, Ready
 from registry.health_page import HealthPage
@@ -40,6 +41,8 @@ register_converter(SiteCodeConverter, "site_code")
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("crf.pages.urls")),
     path("", include("exports.pages.urls")),
+    path("audit/", AuditPage.as_view(), name="page-audit"),
+    path("audit/file/", AuditFile.as_view(), name="page-audit-file"),
     path("account/", Account.as_view(), name="account"),
     path("account/sessions/", OtherSessions.as_view(), name="account-sessions"),
     path("account/looks/", Looks.as_view(), name="looks"),

@@ -12,12 +12,12 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from crf import attestations as service
+from crf import problems
 from crf.api import members
 from crf.api.representation import problem_json
 from crf.api.views import note_what_is_told, refusal
 from crf.models.attestation import Attestation, Meaning, Signature, Verification
 from crf.reading import Problem as EntryProblem
-from crf.refusals import NotAllowed
 from registry.accounts.password_again import require_password
 from registry.api import ApiView, answer, caller, read_body
 from registry.bodies import Reader, one_of, or_null, read_members
@@ -95,13 +95,10 @@ class AttestationView(ApiView):
 
     def problem_of(self, exc: Exception) -> Problem | None:
         """Return the problem that a refusal stands for."""
-        match exc:
-            case NotAllowed():
-                return Problem(403, "not_allowed", _("Your role at this site does not allow this."))
-            case service.AlreadyAttested():
-                return Problem(409, "already_attested", _("You or somebody else attested this, and it is in force."))
-            case service.NotComplete():
-                return _not_complete(exc)
+        if isinstance(exc, service.NotComplete):
+            return _not_complete(exc)
+        if found := problems.of_an_attestation(exc):
+            return found
         note_what_is_told(exc, to=self.request)
         return refusal(exc) or super().problem_of(exc)
 

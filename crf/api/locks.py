@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from crf import locks as service
+from crf import problems
 from crf.api import members
 from crf.api.views import refusal
 from crf.models.lock import Lock
-from crf.refusals import NotAllowed
 from registry.api import ApiView, answer, caller, read_body
 from registry.bodies import Reader, one_of, or_null, read_members
 from registry.openapi import IDEMPOTENCY_KEY, Operation, listing
@@ -65,16 +65,7 @@ class LockView(ApiView):
 
     def problem_of(self, exc: Exception) -> Problem | None:
         """Return the problem that a refusal stands for."""
-        match exc:
-            case NotAllowed():
-                return Problem(
-                    403, "not_allowed", _("Your role at this site does not allow locking. Ask the data manager.")
-                )
-            case service.AlreadyLocked():
-                return Problem(409, "already_locked", _("There is a lock on exactly this already."))
-            case service.AlreadyUnlocked():
-                return Problem(409, "already_unlocked", _("The lock was lifted before."))
-        return refusal(exc) or super().problem_of(exc)
+        return problems.of_a_lock(exc) or refusal(exc) or super().problem_of(exc)
 
 
 class Locks(LockView):

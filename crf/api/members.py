@@ -13,31 +13,18 @@ from rest_framework.views import APIView
 
 from crf.batch import MAX_INSTANCE
 from crf.forms import Form, forms_by_name
+from crf.texts import read_text
 from registry.bodies import Reader, WrongMember, one_of
 from registry.cursors import PAGE_PARAMETERS, CursorPages, page_of
 from registry.openapi import parameter
 from registry.problems import bad_request
 
-MAX_TEXT = 4_000
 MAX_VERSION = 2_147_483_647
 DIGITS = re.compile(r"[1-9]\d{0,8}", re.ASCII)
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
+text = read_text
 Narrowed = Callable[[QuerySet[Any], str], QuerySet[Any]]
 """From a list and the text of a parameter to the list narrowed by it; raises WrongMember."""
-
-
-def text(value: Any) -> str:
-    """Return a text of one or more lines, without blanks around it."""
-    if not isinstance(value, str):
-        raise WrongMember("wrong_type", _("send a text in quotes."))
-    if UNPRINTABLE.search(value):
-        raise WrongMember("unprintable", _("remove the characters that cannot be printed."))
-    if len(value) > MAX_TEXT:
-        raise WrongMember("too_long", _("shorten it to %(max)d characters.") % {"max": MAX_TEXT})
-    if not value.strip():
-        raise WrongMember("blank", _("it is blank. Write a text."))
-    return value.strip()
 
 
 def form(value: Any) -> type[Form]:

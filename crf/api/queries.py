@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
-from django.db.models import Count, Exists, Min, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
 from crf import data_queries as service
+from crf import problems
 from crf.api import members
 from crf.api.views import refusal
 from crf.models.data_query import DataQuery, DataQueryStep, QueryOrigin, QueryState, StepKind
-from crf.refusals import NotAllowed
 from registry.api import ApiView, answer, caller, read_body
 from registry.bodies import Reader, one_of, or_null, read_members
 from registry.openapi import IDEMPOTENCY_KEY, Operation, listing
@@ -68,13 +68,7 @@ class QueryView(ApiView):
 
     def problem_of(self, exc: Exception) -> Problem | None:
         """Return the problem that a refusal stands for."""
-        match exc:
-            case NotAllowed():
-                return Problem(403, "not_allowed", _("Your role at this site does not allow this step of a query."))
-            case service.WrongState():
-                message = _("The query is %(state)s, so this step does not follow.") % {"state": exc.state.label}
-                return Problem(409, "wrong_query_state", message, state=exc.state.value)
-        return refusal(exc) or super().problem_of(exc)
+        return problems.of_a_query(exc) or refusal(exc) or super().problem_of(exc)
 
 
 FILTERS: Mapping[str, members.Narrowed] = {
@@ -235,21 +229,14 @@ class QueryCounts(QueryView):
 
     def get(self, request: Request) -> HttpResponse:
         """Return a row for each site that the caller may see."""
-        by, now = caller(request), timezone.now()
-        numbers = {state: Count("pk", filter=Q(state=state)) for state in QueryState.values}
-        oldest = Min("opened_at", filter=~Q(state=QueryState.CLOSED))
-        rows = service.visible_queries(by).order_by().values("site_id").annotate(oldest=oldest, **numbers)
-        found = {row["site_id"]: row for row in rows}
-        nothing = {**dict.fromkeys(QueryState.values, 0), "oldest": None}
-        return answer(
-            [_count_json(site, found.get(site, nothing), now=now) for site in sorted(by.sites_with(Right.READ))]
-        )
+        now = timezone.now()
+        return answer([_count_json(counts, now=now) for counts in service.counts_by_site(caller(request))])
 
 
-def _count_json(site: str, row: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
-    oldest = row["oldest"]
-    numbers = {state: row[state] for state in QueryState.values}
-    return {"site": site, **numbers, "oldest_age_days": None if oldest is None else (now - oldest).days}
+def _count_json(counts: service.SiteCounts, *, now: datetime) -> dict[str, Any]:
+    oldest = None if counts.oldest is None else (now - counts.oldest).days
+    numbers = {state: getattr(counts, state) for state in QueryState.values}
+    return {"site": counts.site, **numbers, "oldest_age_days": oldest}
 
 
 def _read(query_id: int, request: Request, *, status: int = 200, location: str | None = None) -> HttpResponse:

@@ -7,6 +7,15 @@ from crf.api.attestations import Signatures, Verifications
 from crf.api.bulk import Entries
 from crf.api.deletions import DeletedEntries, Restore
 from crf.api.files import CurrentFile, EarlierFile, StoredFiles
+from crf.api.imports import (
+    ApplyImport,
+    ImportChoices,
+    ImportDetail,
+    ImportRows,
+    Imports,
+    ImportTemplate,
+    UndoImport,
+)
 from crf.api.locks import LockDetail, Locks, Unlock
 from crf.api.queries import AnswerQuery, CloseQuery, Queries, QueryCounts, QueryDetail, ReopenQuery
 from crf.api.reports import ReportDetail, Reports
@@ -53,6 +62,18 @@ def _of_queries() -> list[URLPattern]:
     ]
 
 
+def _of_imports() -> list[URLPattern]:
+    return [
+        path("imports/", Imports.as_view(), name="imports"),
+        path("imports/template/", ImportTemplate.as_view(), name="import-template"),
+        path("imports/<row:import_id>/", ImportDetail.as_view(), name="import"),
+        path("imports/<row:import_id>/rows/", ImportRows.as_view(), name="import-rows"),
+        path("imports/<row:import_id>/choices/", ImportChoices.as_view(), name="import-choices"),
+        path("imports/<row:import_id>/apply/", ApplyImport.as_view(), name="import-apply"),
+        path("imports/<row:import_id>/undo/", UndoImport.as_view(), name="import-undo"),
+    ]
+
+
 urlpatterns = [
     path("patients/", PatientList.as_view(form=patient_form()), name="patients"),
     path("patients/<record_id:record_id>/", EntryDetail.as_view(form=patient_form()), name="patient"),
@@ -73,5 +94,6 @@ urlpatterns = [
     path("signatures/", Signatures.as_view(), name="signatures"),
     path("reports/", Reports.as_view(), name="reports"),
     path("reports/<row:report_id>/", ReportDetail.as_view(), name="report"),
+    *_of_imports(),
     path("dictionary/", Dictionary.as_view(), name="dictionary"),
 ]

@@ -11,6 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
 from crf import data_queries, drafts
+from crf.beside import marks_of
 from crf.disclosures import note_reading
 from crf.fields import FileField, NotesField
 from crf.forms import Form, Status, all_forms, patient_form, repeating_forms
@@ -22,8 +23,9 @@ from crf.pages.conflicts import Conflict
 from crf.pages.form_fields import choice_label, derived_at, missing_reasons, sections_of, statuses
 from crf.pages.typed import EXPLAIN, Reading, Typed, typed_of
 from crf.reading import Problem
+from crf.standing import standings_of
 from crf.storage import Entry, select_entries, table_of
-from crf.warnings import queries_by_variable, queries_of, warned
+from crf.warnings import queries_of, warned
 from registry.rights import Caller, Right
 
 SHORT = 12
@@ -135,13 +137,14 @@ def of_entry(
         errors=errors,
         warnings=warnings,
         explanations=typed.explanations,
-        marks=queries_by_variable(queries),
+        marks={} if place.is_new else marks_of(form, saved.record_id, saved.instance, by=by),
         names=_names(place, may_enter=may_enter),
     )
     labels = {one.name: one for section in sections for one in section.fields}
     return {
         **_heading(place, saved),
         "entry": None if place.is_new else saved,
+        "standing": None if place.is_new else standings_of([saved], by=by)[0],
         "sections": sections,
         "may_enter": may_enter,
         "version": saved.version if version is None else version,
@@ -175,7 +178,6 @@ def _heading(place: Place, saved: Entry) -> dict[str, Any]:
         "instance_text": str(saved.instance),
         "status_name": str(saved.status.label),
         "status_label": _(str(saved.status.label)).capitalize(),
-        "beside_name": f"page-beside-{form.form_name()}",
         "tabs": tabs(form, place.record_id),
     }
 

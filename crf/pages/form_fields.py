@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from crf.beside import Marks
 from crf.fields import FileField, NumberField, Variable
 from crf.forms import Form, MissingReason, Status
 from crf.judging import Judged
@@ -64,8 +65,8 @@ class Field:
     only_if: str = ""
     not_asked: bool = False
     """Whether the branching logic hides it, and there is nothing in it."""
-    marks: Mapping[str, int] = field(default_factory=dict)
-    """Its queries by state, `open` and `answered`."""
+    marks: Marks | None = None
+    """Its queries and changes, where it has any."""
 
     @property
     def id(self) -> str:
@@ -101,7 +102,7 @@ def sections_of(
     errors: Mapping[str, str],
     warnings: Sequence[Warned],
     explanations: Mapping[str, str],
-    marks: Mapping[str, Mapping[str, int]],
+    marks: Mapping[str, Marks],
     names: Iterable[str],
 ) -> list[Section]:
     """Return the fields `names` of a form in sections, with what stands in them and what is to be said of it."""
@@ -109,7 +110,7 @@ def sections_of(
     for one in fields:
         one.error = errors.get(one.name, "")
         one.warnings = [(told, explanations.get(told.key, "")) for told in warnings if told.field == one.name]
-        one.marks = marks.get(one.name, {})
+        one.marks = marks.get(one.name)
         one.understood = reading.understood.get(one.name, "") if reading else ""
         one.derived = derived_at(judged, one.name)
         empty = not one.text and not one.answered and not one.missing

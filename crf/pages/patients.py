@@ -16,6 +16,7 @@ from crf.pages.courses import course_of, table_of
 from crf.pages.sites import shown_deletions
 from crf.pages.work import status_of
 from crf.patient_overview import EntryOverview, PatientOverview, overview_of
+from crf.standing import standing_of_patient
 from crf.timeline import draw
 from registry.models import Site
 from registry.rights import Right, there
@@ -49,6 +50,7 @@ class PatientPage(ChartPage):
             "table": table_of(known),
             "deleted": shown_deletions(deleted_entries(by=self.by, record_id=record_id)),
             "enters": enters,
+            "standing": standing_of_patient(record_id, site=site, by=self.by),
         }
         return render(request, "crf/patient.html", shown)
 

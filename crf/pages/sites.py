@@ -32,6 +32,7 @@ from crf.pages import addresses
 from crf.pages.chart_page import ChartPage, see_other
 from crf.pages.finding import MAX_SEARCH, patient_named
 from crf.pages.work import work_of
+from crf.standing import standing_of_site
 from registry.models import Site
 from registry.rights import Right, there
 
@@ -73,6 +74,7 @@ class SiteHome(ChartPage):
             return part
         enters = self.by.may(Right.ENTER, at=site.code)
         shown |= {
+            "standing": standing_of_site(site.code, by=self.by),
             "totals": totals_of_sites([site.code])[site.code],
             "work": work_of(self.by, sites=[site.code]),
             "new_patient": addresses.of_new_patient(site.code) if enters else "",

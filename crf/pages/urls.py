@@ -6,6 +6,7 @@ import crf.addresses  # noqa: F401 -- registers how record ids and instances sta
 from crf.forms import patient_form, repeating_forms
 from crf.pages.deleting import Delete, Restore
 from crf.pages.home import Home
+from crf.pages.imports import ImportDetail, Imports, ImportTemplate, NewImport
 from crf.pages.patients import PatientPage
 from crf.pages.sites import SiteDeleted, SiteHome
 
@@ -34,4 +35,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sites/<site_code:code>/deleted/", SiteDeleted.as_view(), name="page-site-deleted"),
     *_of_patients(),
     path("", include("crf.pages.photograph_urls")),
+    path("imports/", Imports.as_view(), name="page-imports"),
+    path("imports/new/", NewImport.as_view(), name="page-import-new"),
+    path("imports/template/", ImportTemplate.as_view(), name="page-import-template"),
+    path("imports/<row:import_id>/", ImportDetail.as_view(), name="page-import"),
+    path("", include("crf.pages.beside_urls")),
 ]

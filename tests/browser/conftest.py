@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections
 from playwright.sync_api import sync_playwright
 
 from registry.rights import Role
@@ -39,6 +39,7 @@ def pytest_collection_modifyitems(items):
 def chromium():
     """One browser for all tests of this process."""
     assert CHROMIUM, "REQUIRE_BROWSER=1, but there is no Chromium. As root: apt install chromium"
+    connections.close_all()  # Django keeps others where an event loop runs: these would never be let go of
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OF_DEBIAN)
         yield browser

@@ -8,10 +8,13 @@ from tests.browser.conftest import violations
 from tests.conftest import caller_now, make_person
 from tests.crf.examples import saved
 
-
 PAGES = [
     "home",
     "account",
+    "page-imports",
+    "page-queries",
+    "page-audit",
+    "page-import-new",
     "page-exports",
     "page-endpoints",
     "page-jobs",
@@ -27,6 +30,17 @@ PAGES = [
 ]
 NEEDED = {"page-person": {"username": "coordinator"}, "page-site-settings": {"code": "NIM"}}
 """What stands in the addresses, where something does."""
+OF_MTP_001 = {
+    "page-beside-patient": {"record_id": "MTP-001", "variable": "sex"},
+    "page-beside-dosing": {"record_id": "MTP-001", "instance": 1, "variable": "dose_mg"},
+    "page-standing-dosing": {"record_id": "MTP-001", "instance": 1},
+    "page-standing": {"record_id": "MTP-001"},
+    "page-standing-site": {"code": "MTP"},
+    "page-site": {"code": "MTP"},
+    "page-patient": {"record_id": "MTP-001"},
+    "page-entry-dosing": {"record_id": "MTP-001", "instance": 1},
+}
+"""Pages about the patient of MTP as a data manager has them, with what stands in their addresses."""
 
 
 @pytest.mark.parametrize(("size", "dark"), [("desk", False), ("desk", True), ("tablet", False)])
@@ -39,6 +53,20 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(name, size, dark, at):
 
     assert violations(tab) == []
     assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.parametrize(("size", "dark"), [("desk", False), ("desk", True), ("tablet", False)])
+def test_axe_finds_nothing_on_the_pages_about_a_patient(size, dark, at):
+    enters = caller_now(make_person(Role.COORDINATOR, site="MTP", username="enters"))
+    saved("patient", by=enters, site="MTP")
+    saved("dosing", {"dose_mg": 15}, by=enters, record_id="MTP-001")
+    tab = at(Role.DATA_MANAGER, site=None, size=size, dark=dark)
+
+    for name, place in OF_MTP_001.items():
+        tab.goto(reverse(name, kwargs=place))
+
+        assert (name, violations(tab)) == (name, [])
+        assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 ENTERING = [

@@ -1,7 +1,12 @@
 """Photographs as a coordinator handles them: added with a preview, removed, compared by keyboard."""
 
 import pytest
+from django.template.loader import render_to_string
 
+from crf.entry import get_entry
+from crf.forms import forms_by_name
+from crf.pages.photographs import shown
+from registry.acting import Door, acting
 from registry.rights import Role
 from tests.browser.conftest import violations
 from tests.conftest import caller_now, make_person
@@ -98,6 +103,40 @@ def test_two_days_are_compared_by_keyboard_alone(at, photographed):
     right.get_by_role("link", name="Later").focus()
     tab.keyboard.press("ArrowLeft")
     tab.wait_for_function("document.querySelector('[data-side=right] .photograph-day').textContent === '2020-01-01'")
+
+
+def page_with_a_form(person):
+    """Return a page that has the photograph inside a form with values that nobody has saved."""
+    by = caller_now(person)
+    with acting(by, door=Door.PAGE):
+        entry = get_entry(forms_by_name()["lesion_assessment"], "MTP-001", 1, by=by)
+    field = render_to_string("crf/photograph_shown.html", {"photograph": shown(entry, "lesion_photo", by=by)})
+    return (
+        '<!doctype html><script src="/static/crf/photographs.js" type="module"></script><main id="main">'
+        f'<form data-version="1"><input name="version" value="1"><input name="notes">{field}</form></main>'
+    )
+
+
+def test_inside_a_form_a_dialog_takes_it_and_nothing_typed_is_lost(at, typist):
+    tab = at(person=typist)
+    body = page_with_a_form(typist)
+    tab.route("**/a-form/", lambda route: route.fulfill(body=body, content_type="text/html"))
+    tab.goto("/a-form/")
+    tab.locator("[name=notes]").fill("typed and not saved")
+
+    tab.get_by_role("link", name="Add a photograph").click()
+    dialog = tab.get_by_role("dialog")
+    dialog.get_by_label("Photograph", exact=True).set_input_files(file(b"<svg/>"))
+    dialog.get_by_role("button", name="Add").click()
+    dialog.get_by_text("This file is no JPEG or PNG photograph").wait_for()
+    dialog.get_by_label("Photograph", exact=True).set_input_files(file(picture()))
+    dialog.get_by_role("button", name="Add").click()
+    tab.locator("form .photograph img").wait_for()
+
+    assert dialog.count() == 0
+    assert tab.locator("[name=notes]").input_value() == "typed and not saved"
+    assert tab.locator("[name=version]").input_value() == "2"
+    assert tab.get_by_role("link", name="Replace or remove").is_visible()
 
 
 @pytest.mark.parametrize(("size", "dark"), [("desk", False), ("desk", True), ("tablet", False)])

@@ -33,7 +33,7 @@ def test_an_investigator_exports_downloads_and_opens_the_workbook(at, cohort19, 
     tab = at(Role.INVESTIGATOR, java_script_enabled=javascript)
     tab.goto("/exports/")
 
-    tab.get_by_label("Limited").check()
+    tab.get_by_role("radio", name="Limited", exact=True).check()
     if javascript:
         expect(tab.locator("#preview")).to_contain_text("Date of birth, Notes")
     tab.get_by_role("button", name="Ask for this export").click()

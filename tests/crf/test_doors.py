@@ -8,9 +8,11 @@ import pytest
 from django.db import connection
 
 from crf.forms import all_forms
+from crf.imports.refusals import FileRefused
 from crf.loading import INSTANCE, NotLoaded, load_folder
 from registry.acting import Door, acting, the_system
 from tests.crf.examples import COMPLETE, cell, saved
+from tests.crf.imports.conftest import importer  # noqa: F401 -- a fixture
 
 TOMORROW = "9999-12-31"
 
@@ -129,11 +131,23 @@ def from_files(name, changes, *, folder, **_unused):
     return [{"field": problem.column, "code": problem.code} for problem in caught.value.problems]
 
 
+def from_an_import(name, changes, *, importer, **_unused):
+    row = {"record_id": "", "site": "MTP"} if name == "patient" else {"record_id": "MTP-001", "instance": "2"}
+    row |= {key: cell(value) for key, value in {**COMPLETE[name], **changes}.items() if key != "missing"}
+    row |= {f"{key}__missing": why for key, why in changes.get("missing", {}).items()}
+    try:
+        brought = importer.bring(row, form=name)
+    except FileRefused as refused:  # a column that is none, a character that no file has
+        return [{"field": next(iter(changes.get("missing", changes))), "code": refused.code}]
+    told = [cell for cell in brought.rows.get().findings if cell["verdict"] == "refused"]
+    return [{"field": cell["field"], "code": cell["code"]} for cell in told]
+
+
 @pytest.fixture
-def door(request, api, tmp_path):
+def door(request, api, tmp_path, importer):
     """Hands an entry in through the door that the test is for; returns the errors."""
     api = api(username="typist")
-    return lambda name, changes: request.param(name, changes, api=api, folder=tmp_path)
+    return lambda name, changes: request.param(name, changes, api=api, folder=tmp_path, importer=importer)
 
 
 def rows():
@@ -148,7 +162,9 @@ def rows():
     return found
 
 
-@pytest.mark.parametrize("door", [through_rest, in_bulk, from_files], indirect=True, ids=lambda door: door.__name__)
+@pytest.mark.parametrize(
+    "door", [through_rest, in_bulk, from_files, from_an_import], indirect=True, ids=lambda door: door.__name__
+)
 @pytest.mark.parametrize(("name", "changes", "field", "code"), REFUSED.values(), ids=list(REFUSED))
 def test_what_a_hard_check_refuses_is_refused_through_every_door(
     name, changes, field, code, door, coordinator, patient

@@ -11,6 +11,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
 from crf.models.data_query import DataQuery
+from crf.models.import_file import Import
 from crf.models.lock import Lock
 from crf.models.report import Report
 from exports.models import Job, Kind, State
@@ -104,6 +105,13 @@ AGREED = {
     "endpoint-patients": {"get": READ},
     "endpoint-recompute": {"post": POOLED},
     "recomputation": {"get": READ},
+    "imports": {"get": ENTER, "post": ENTER},
+    "import": {"get": ENTER, "delete": ENTER},
+    "import-rows": {"get": ENTER},
+    "import-choices": {"post": ENTER},
+    "import-apply": {"post": ENTER},
+    "import-undo": {"post": ENTER},
+    "import-template": {"get": ENTER},
     # Pages
     "home": {"get": set(), "post": READ},
     "page-site": {"get": READ, "post": READ},
@@ -111,7 +119,29 @@ AGREED = {
     "page-patient": {"get": READ},
     **{f"page-delete-{form}": {"get": ENTER, "post": ENTER} for form in COMPLETE},
     **{f"page-restore-{form}": {"get": ENTER, "post": ENTER} for form in COMPLETE},
+    "page-imports": {"get": ENTER},
+    "page-import-new": {"get": ENTER, "post": ENTER},
+    "page-import-template": {"get": ENTER},
+    "page-import": {"get": ENTER, "post": ENTER},
     "account": {"get": set()},
+    **{f"page-beside-{form}": {"get": READ, "post": {"open_query"}} for form in COMPLETE},
+    **{f"page-standing-{form}": {"get": READ} for form in COMPLETE},
+    **{f"page-lock-{form}": {"post": {"lock"}} for form in COMPLETE},
+    **{f"page-verify-{form}": {"post": {"verify"}} for form in COMPLETE},
+    **{f"page-sign-{form}": {"post": {"sign"}} for form in COMPLETE},
+    "page-standing": {"get": READ},
+    "page-standing-site": {"get": READ},
+    "page-lock": {"post": {"lock"}},
+    "page-lock-site": {"post": {"lock"}},
+    "page-unlock": {"post": {"lock"}},
+    "page-sign": {"post": {"sign"}},
+    "page-queries": {"get": READ, "post": {"close_query"}},
+    "page-query": {"get": READ},
+    "page-query-answer": {"post": {"answer_query"}},
+    "page-query-close": {"post": {"close_query"}},
+    "page-query-reopen": {"post": {"open_query"}},
+    "page-audit": {"get": READ | MANAGE, "post": READ | MANAGE},
+    "page-audit-file": {"post": READ | MANAGE},
     "page-patient-new": {"get": ENTER, "post": ENTER},
     "page-entry-patient": {"get": READ, "post": ENTER},
     **{f"page-entries-{form}": {"get": READ} for form in REPEATING},
@@ -262,7 +292,7 @@ def somebody(sites):
         if "record_id" in ROUTES[name][1]:
             saved("patient", by=data_manager, site="NIM")
         for form in REPEATING:
-            if name in (f"{form}-instance", f"{form}-restore", *(f"page-{page}-{form}" for page in OF_AN_ENTRY)):
+            if "instance" in ROUTES[name][1] and form in name:
                 saved(form, by=data_manager, record_id="NIM-001")
         if name.startswith((PHOTOGRAPH, "page-photograph")):
             arguments |= photograph_at_nim(data_manager)
@@ -272,10 +302,13 @@ def somebody(sites):
         other = make_person(Role.COORDINATOR, site="NIM", username="other")
         see_everything()
         arguments |= {
+            "variable": next((next(iter(COMPLETE[form])) for form in COMPLETE if name.endswith(f"-{form}")), None),
             "job_id": Job.objects.create(**{**own, "kind": kind}, parameters=cut).pk,
             "report_id": Report.objects.create(name="mine", title="Mine", made_by=person).pk,
             "membership_id": Membership.objects.get(person=other).pk,
         }
+        if "import_id" in ROUTES[name][1]:
+            arguments["import_id"] = Import.objects.create(site_id="NIM", file_name="f.csv", brought_by=other).pk
         if {"query_id", "lock_id"} & set(ROUTES[name][1]):
             arguments |= make_query_and_lock(data_manager)
         text, _row = create_token(person)
@@ -302,7 +335,7 @@ def test_each_call_is_refused_to_each_role_whose_rights_do_not_allow_it_and_to_n
     response = client.send(method, address, {}, If_Match='"1"', X_Change_Reason="r")
 
     if allowed:
-        assert response.status_code in (200, 201, 202, 204, 400, 409, 412)
+        assert response.status_code in (200, 201, 202, 204, 400, 409, 412, 415)
     elif OF_THE_API[name].needs[method].there and not sees:
         assert response.status_code == 404 if ROUTES[name][1] else response.json()["results"] == []
     else:

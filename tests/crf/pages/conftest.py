@@ -8,6 +8,9 @@ from django.urls import reverse
 from crf.entry import get_entry
 from crf.forms import forms_by_name
 from registry.acting import Door, acting
+from registry.rights import Role
+from tests.conftest import caller_now, make_person
+from tests.crf.examples import saved
 
 COMPLETE = {
     "patient": {
@@ -72,3 +75,15 @@ def entry_of(coordinator):
             return get_entry(forms_by_name()[form], record_id, instance, by=coordinator)
 
     return read
+
+
+@pytest.fixture
+def dose(coordinator, patient):
+    """A dosing period of MTP-001 about which no check asks."""
+    return saved("dosing", {"dose_end": "2020-06-30"}, by=coordinator, record_id="MTP-001")
+
+
+@pytest.fixture
+def asks(sites):
+    """A monitor of all sites as the services see them."""
+    return caller_now(make_person(Role.MONITOR, username="asks"))

@@ -93,7 +93,8 @@ def test_a_relapse_is_told_with_the_dose_then_and_at_the_best_response():
     )
 
     assert found["relapsed"].why == (
-        "40 % clearance, new lesions on 2020-06-01 (assessment 2): new lesions, or less than 50 %, after the best response."
+        "40 % clearance, new lesions on 2020-06-01 (assessment 2): "
+        "new lesions, or less than 50 %, after the best response."
     )
     assert found["relapse_setting"] == Said(
         "After a dose reduction", "2.5 mg a day on average on 2020-06-01, 5 mg at the best response."
