@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from crf.fields import MAX_NOTES
 from crf.imports.refusals import FileRefused
 from crf.imports.tables import MAX_COLUMNS, Content, Counted, Table
-from registry.audit_views import STARTS_A_FORMULA
+from registry.audit_csv import STARTS_A_FORMULA
 
 ENCODINGS: Final = ("utf-8", "cp1252")
 OF_OTHER_ENCODINGS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00")

@@ -14,9 +14,12 @@ from exports.endpoints.reading import THESE, chart_of_json, charts_query
 Condition = tuple[str, list[Any]]
 """A piece of SQL and its parameters."""
 
+# Sorted by key alone: the outcomes are wide, and only those of one page are wanted.
 MEMBERS = """
-    SELECT outcome, sex, discoid, months_to_last_evaluable FROM exports_patientoutcome
-     WHERE site_id = ANY(%s) AND {of} AND {counted} ORDER BY {order} LIMIT %s OFFSET %s
+    SELECT outcome, sex, discoid, months_to_last_evaluable FROM (
+        SELECT id, {order} AS place, record_id AS named FROM exports_patientoutcome
+         WHERE site_id = ANY(%s) AND {which} ORDER BY place, named LIMIT %s OFFSET %s
+    ) page JOIN exports_patientoutcome USING (id) ORDER BY place, named
 """
 
 
@@ -27,12 +30,14 @@ def patients_behind(key: str, *, counted: bool, sites: Collection[str], at_most:
     transaction must see the sites. Raises KeyError for an unknown figure.
     """
     behind = BEHIND[key]
-    of, of_parameters = _all(groups_of(behind.of) if behind.of else ())
-    those, parameters = _all(groups_of(key))
+    which, parameters = _all(groups_of(key))
+    if not counted:
+        of, of_parameters = _all(groups_of(behind.of) if behind.of else ())
+        which, parameters = f"{of} AND NOT {which}", [*of_parameters, *parameters]
     order, measured = _order(behind.measure if counted else None)
-    sql = MEMBERS.format(of=of, counted=those if counted else f"NOT {those}", order=order)
     with connection.cursor() as cursor:
-        cursor.execute(sql, [sorted(sites), *of_parameters, *parameters, *measured, at_most, after])
+        sql = MEMBERS.format(order=order, which=which)
+        cursor.execute(sql, [*measured, sorted(sites), *parameters, at_most, after])
         return [Member(msgspec.json.decode(outcome), *beside) for outcome, *beside in cursor.fetchall()]
 
 
@@ -70,5 +75,5 @@ def _holds(tell: Tell) -> Condition:
 
 def _order(measure: str | None) -> Condition:
     if measure is None:
-        return "record_id", []
-    return "split_part(split_part(outcome, %s, 2), ',', 1)::float8, record_id", [f'"{measure}":']
+        return "0", []
+    return "split_part(split_part(outcome, %s, 2), ',', 1)::float8", [f'"{measure}":']

@@ -30,7 +30,7 @@ from exports.recompute import ask_for_computation
 from registry.page_views import PageView
 from registry.rights import Right, anywhere, there
 
-SHOWN = 100
+SHOWN = 50
 """Patients on a page."""
 CURVES = {
     "months_to_bor": gettext_noop("Time to the best response"),

@@ -1,12 +1,7 @@
 """Photographs as a coordinator handles them: added with a preview, removed, compared by keyboard."""
 
 import pytest
-from django.template.loader import render_to_string
 
-from crf.entry import get_entry
-from crf.forms import forms_by_name
-from crf.pages.photographs import shown
-from registry.acting import Door, acting
 from registry.rights import Role
 from tests.browser.conftest import violations
 from tests.conftest import caller_now, make_person
@@ -14,6 +9,7 @@ from tests.crf.examples import saved
 from tests.crf.photographs import picture, stored
 
 ALL = "/patients/MTP-001/photographs/"
+FORM = "/patients/MTP-001/lesion_assessment/1/"
 PAGE = "/patients/MTP-001/lesion_assessment/1/photograph/lesion_photo/"
 
 
@@ -53,7 +49,7 @@ def test_a_photograph_is_previewed_stored_and_removed(at, typist):
     tab.locator("canvas.photograph-preview").wait_for()
 
     tab.get_by_role("button", name="Add").click()
-    tab.wait_for_url(f"**{ALL}")
+    tab.wait_for_url(f"**{FORM}")
     tab.goto(PAGE)
     stage = tab.locator(".photograph-stage img")
     stage.wait_for()
@@ -61,8 +57,8 @@ def test_a_photograph_is_previewed_stored_and_removed(at, typist):
 
     tab.get_by_label("Reason for the change").fill("of another patient")
     tab.get_by_role("button", name="Remove the photograph").click()
-    tab.wait_for_url(f"**{ALL}")
-    assert tab.get_by_text("There are none yet").is_visible()
+    tab.wait_for_url(f"**{FORM}")
+    assert tab.get_by_role("link", name="Add a photograph").is_visible()
 
 
 def test_what_is_no_photograph_is_refused_on_the_page_with_the_focus_at_the_field(at, typist):
@@ -83,8 +79,8 @@ def test_without_javascript_a_photograph_is_stored(at, typist):
 
     tab.get_by_role("button", name="Add").click()
 
-    tab.wait_for_url(f"**{ALL}")
-    assert tab.locator(".photograph-stage img").count() == 1
+    tab.wait_for_url(f"**{FORM}")
+    assert tab.locator(".photograph img").count() == 1
 
 
 def test_two_days_are_compared_by_keyboard_alone(at, photographed):
@@ -105,24 +101,10 @@ def test_two_days_are_compared_by_keyboard_alone(at, photographed):
     tab.wait_for_function("document.querySelector('[data-side=right] .photograph-day').textContent === '2020-01-01'")
 
 
-def page_with_a_form(person):
-    """Return a page that has the photograph inside a form with values that nobody has saved."""
-    by = caller_now(person)
-    with acting(by, door=Door.PAGE):
-        entry = get_entry(forms_by_name()["lesion_assessment"], "MTP-001", 1, by=by)
-    field = render_to_string("crf/photograph_shown.html", {"photograph": shown(entry, "lesion_photo", by=by)})
-    return (
-        '<!doctype html><script src="/static/crf/photographs.js" type="module"></script><main id="main">'
-        f'<form data-version="1"><input name="version" value="1"><input name="notes">{field}</form></main>'
-    )
-
-
-def test_inside_a_form_a_dialog_takes_it_and_nothing_typed_is_lost(at, typist):
+def test_on_the_form_a_dialog_takes_it_and_what_was_typed_is_saved_without_a_conflict(at, typist):
     tab = at(person=typist)
-    body = page_with_a_form(typist)
-    tab.route("**/a-form/", lambda route: route.fulfill(body=body, content_type="text/html"))
-    tab.goto("/a-form/")
-    tab.locator("[name=notes]").fill("typed and not saved")
+    tab.goto(FORM)
+    tab.locator("[name=lesion_notes]").fill("typed and not saved")
 
     tab.get_by_role("link", name="Add a photograph").click()
     dialog = tab.get_by_role("dialog")
@@ -131,16 +113,20 @@ def test_inside_a_form_a_dialog_takes_it_and_nothing_typed_is_lost(at, typist):
     dialog.get_by_text("This file is no JPEG or PNG photograph").wait_for()
     dialog.get_by_label("Photograph", exact=True).set_input_files(file(picture()))
     dialog.get_by_role("button", name="Add").click()
-    tab.locator("form .photograph img").wait_for()
-
+    tab.locator(".photograph img").wait_for()
     assert dialog.count() == 0
-    assert tab.locator("[name=notes]").input_value() == "typed and not saved"
-    assert tab.locator("[name=version]").input_value() == "2"
-    assert tab.get_by_role("link", name="Replace or remove").is_visible()
+    assert tab.locator("[name=lesion_notes]").input_value() == "typed and not saved"
+    with tab.expect_response(lambda answer: answer.request.method == "POST" and answer.url.endswith(FORM)):
+        tab.get_by_role("button", name="Save", exact=True).click()
+
+    tab.goto(FORM)
+    assert tab.locator("[name=lesion_notes]").input_value() == "typed and not saved"
+    assert tab.locator("input[name=version]").input_value() == "3"
+    assert is_loaded(tab.locator(".photograph img"))
 
 
 @pytest.mark.parametrize(("size", "dark"), [("desk", False), ("desk", True), ("tablet", False)])
-@pytest.mark.parametrize("address", [ALL, PAGE])
+@pytest.mark.parametrize("address", [ALL, PAGE, FORM, "/patients/MTP-001/"])
 def test_axe_finds_nothing_and_nothing_is_cut_off(address, size, dark, at, photographed):
     tab = at(person=photographed, size=size, dark=dark)
 

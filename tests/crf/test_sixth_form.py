@@ -69,6 +69,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection
 from django.test import Client
 
+from registry.accounts.second_factor import PROVEN_BY
 from registry.acting import Door, acting_as_the_system
 from registry.callers import create_token
 from registry.models import Membership, Person
@@ -126,6 +127,9 @@ except IntegrityError as error:
     found["constraint"] = error.__cause__.diag.constraint_name
 browser = Client()
 browser.force_login(person)
+session = browser.session
+session[PROVEN_BY] = person.pk
+session.save()
 table = "/patients/MTP-001/skin_biopsy/"
 fields = {"biopsy_date": "12 mars 2021", "biopsy_place": "other", "biopsy_place_other": "Ear", "biopsy_depth": "2,5 mm"}
 page = browser.get(table + "new/").content.decode()

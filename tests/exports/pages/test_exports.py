@@ -129,6 +129,13 @@ def test_who_may_not_export_cannot_ask(browser, address):
     assert browser(Role.MONITOR, site=None).post(address, asked()).status_code == 403
 
 
+def test_rows_that_a_filter_leaves_are_not_counted_before(browser):
+    page = browser(Role.COORDINATOR).post(PREVIEW, asked(filter="[dose_mg] > 5")).content.decode()
+
+    assert "How many rows the filter leaves is counted when the export is made." in page
+    assert 'class="counts"' not in page
+
+
 # Asking
 
 
