@@ -10,7 +10,7 @@ from crf.derivations import months_between, visit_response
 from crf.fields import Variable
 from crf.forms import forms_by_name
 from crf.pages import addresses
-from crf.pages.chart_page import worded
+from crf.pages.values import worded
 from crf.partial_dates import PartialDate
 from crf.patient_overview import EntryOverview, PatientOverview
 from crf.storage import Entry

@@ -13,19 +13,20 @@ from crf import deletions, entry, storage
 from crf.forms import Form
 from crf.models.patient import Patient
 from crf.pages import addresses
-from crf.pages.chart_page import ChartPage, see_other
 from crf.pages.sites import shown_deletions
+from crf.pages.views import DataPage
 from crf.refusals import Locked, NotDeleted, NotFound, PatientDeleted, ReasonNeeded, Refused, Stale
 from crf.storage import Entry
 from registry.page_views import REASON
 from registry.rights import Right, there
+from registry.way_back import see_other
 
 MAX_DIGITS = 9
 """Of a version."""
 REFUSALS = (Locked, NotDeleted, PatientDeleted, ReasonNeeded, Refused, Stale)
 
 
-class Deletion(ChartPage):
+class Deletion(DataPage):
     """What deleting and bringing back share: the form, the reason, and what is said when it is refused."""
 
     form: type[Form] = Form  # type: ignore[type-abstract]  # each address gives its own

@@ -8,14 +8,15 @@ from django.utils.translation import gettext as _
 
 from crf.overview import totals_of_sites
 from crf.pages import addresses
-from crf.pages.chart_page import ChartPage, see_other
 from crf.pages.finding import MAX_SEARCH, patient_named
+from crf.pages.views import DataPage
 from crf.pages.work import work_of
 from registry.models import Site
 from registry.rights import SIGNED_IN, Right, anywhere
+from registry.way_back import see_other
 
 
-class Home(ChartPage):
+class Home(DataPage):
     """The sites of the person with their counts; who has one site is sent there."""
 
     needs: ClassVar = {"get": SIGNED_IN, "post": anywhere(Right.READ)}

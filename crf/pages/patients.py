@@ -11,9 +11,10 @@ from crf.disclosures import note_reading
 from crf.fields import DateField, FileField, NumberField, PartialDateField
 from crf.forms import Form, all_forms, patient_form
 from crf.pages import addresses
-from crf.pages.chart_page import ChartPage, worded
 from crf.pages.courses import course_of, table_of
 from crf.pages.sites import shown_deletions
+from crf.pages.values import worded
+from crf.pages.views import DataPage
 from crf.pages.work import status_of
 from crf.patient_overview import EntryOverview, PatientOverview, overview_of
 from crf.standing import standing_of_patient
@@ -25,7 +26,7 @@ SUMMARISED = 5
 """Variables of an entry that are shown in the table of its form."""
 
 
-class PatientPage(ChartPage):
+class PatientPage(DataPage):
     """One patient."""
 
     needs: ClassVar = {"get": there(Right.READ)}

@@ -29,17 +29,18 @@ from crf.overview import (
     totals_of_sites,
 )
 from crf.pages import addresses
-from crf.pages.chart_page import ChartPage, see_other
 from crf.pages.finding import MAX_SEARCH, patient_named
+from crf.pages.views import DataPage, wants_a_part
 from crf.pages.work import work_of
 from crf.standing import standing_of_site
 from registry.models import Site
 from registry.rights import Right, there
+from registry.way_back import see_other
 
 MAX_PAGE = 100_000
 
 
-class SiteHome(ChartPage):
+class SiteHome(DataPage):
     """The patients of a site by forms. What is sorted and filtered stands in the address; a search is posted."""
 
     needs: ClassVar = {"get": there(Right.READ), "post": there(Right.READ)}
@@ -51,7 +52,7 @@ class SiteHome(ChartPage):
     def post(self, request: HttpRequest, code: str) -> HttpResponse:
         """Search: send on to the patient who is named, else return the grid of those in whose record id the text is."""
         site, asked = self._site(code), read_asked(request.POST, searching=True)
-        if "HX-Request" not in request.headers:
+        if not wants_a_part(request):
             found = patient_named(asked.search, sites=[code]) if asked.search else None
             if found is not None:
                 return see_other(addresses.of_patient(found))
@@ -67,7 +68,7 @@ class SiteHome(ChartPage):
 
     def _answer(self, request: HttpRequest, site: Site, asked: Asked) -> HttpResponse:
         shown = {"site": site, "grid": _shown(grid_of_site(site.code, asked), site.code)}
-        if "HX-Request" in request.headers:
+        if wants_a_part(request):
             part = render(request, "crf/site_grid.html", {**shown, "part": True})
             # The address says what is sorted and filtered, never what was searched.
             part["HX-Replace-Url"] = _address(site.code, asked)
@@ -86,7 +87,7 @@ class SiteHome(ChartPage):
         return render(request, "crf/site.html", shown)
 
 
-class SiteDeleted(ChartPage):
+class SiteDeleted(DataPage):
     """What was deleted at a site, the latest first, with who, when and why."""
 
     needs: ClassVar = {"get": there(Right.READ)}

@@ -7,9 +7,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crf import work_lists
+from crf.drafts import drafts_of
 from crf.forms import Status, forms_by_name
+from crf.judging import Place
+from crf.models.draft import Draft
 from crf.overview import OF_STATUS, STATE_WORDS
 from crf.pages import addresses
+from crf.pages.entry_context import address_at
 from crf.query_words import texts_of
 from registry.rights import Caller, Right
 
@@ -21,6 +25,7 @@ def work_of(by: Caller, *, sites: Sequence[str]) -> dict[str, Any]:
     """Return what the panels of work show, for patients of `sites`."""
     queries = list(work_lists.my_queries(by, sites=sites))
     texts = texts_of(queries)
+    drafts = drafts_of(by).filter(site_id__in=sites)[: work_lists.SHOWN]
     enters = any(by.may(Right.ENTER, at=site) for site in sites)
     return {
         "queries": [_query(query, text=texts[query.pk]) for query in queries],
@@ -28,6 +33,9 @@ def work_of(by: Caller, *, sites: Sequence[str]) -> dict[str, Any]:
         "has_queries": any(by.may_anywhere(right) for right in (Right.ANSWER_QUERY, Right.CLOSE_QUERY)),
         "unfinished": [_unfinished(entry) for entry in work_lists.unfinished(sites=sites)],
         "enters": enters,
+        "drafts": [_draft(draft) for draft in drafts_of(by).filter(site_id__in=sites)[: work_lists.SHOWN]]
+        if enters
+        else [],
         "recent": [_recent(saved) for saved in work_lists.recent_work(by, sites=sites, now=timezone.now())],
     }
 
@@ -55,6 +63,18 @@ def _unfinished(entry: work_lists.Incomplete) -> dict[str, Any]:
 
 def _recent(saved: work_lists.Saved) -> dict[str, Any]:
     return {**_place(saved.record_id, saved.form, saved.instance), "status": status_of(saved.status), "at": saved.at}
+
+
+def _draft(draft: Draft) -> dict[str, Any]:
+    form = forms_by_name()[draft.form]
+    place = Place(form, site=draft.site_id, record_id=draft.patient_id, instance=draft.instance)
+    return {
+        "record_id": draft.patient_id,
+        "title": _(form.title()) if draft.patient_id else _("New patient"),
+        "instance": draft.instance if form.repeating else None,
+        "href": address_at(place),
+        "at": draft.updated_at,
+    }
 
 
 def _place(record_id: str, form: str, instance: int) -> dict[str, Any]:

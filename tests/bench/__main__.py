@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 
-BENCHMARKS = ("create", "bulk", "workbook", "endpoints", "isolation", "redcap", "chain")
+BENCHMARKS = ("create", "bulk", "workbook", "endpoints", "isolation", "redcap", "chain", "pages")
 
 
 def main(names: list[str]) -> None:

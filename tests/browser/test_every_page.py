@@ -11,6 +11,7 @@ from tests.crf.examples import saved
 PAGES = [
     "home",
     "account",
+    "page-site-deleted",
     "page-imports",
     "page-queries",
     "page-audit",
@@ -28,7 +29,11 @@ PAGES = [
     "page-health",
     "mfa_index",
 ]
-NEEDED = {"page-person": {"username": "coordinator"}, "page-site-settings": {"code": "NIM"}}
+NEEDED = {
+    "page-person": {"username": "coordinator"},
+    "page-site-deleted": {"code": "NIM"},
+    "page-site-settings": {"code": "NIM"},
+}
 """What stands in the addresses, where something does."""
 OF_MTP_001 = {
     "page-beside-patient": {"record_id": "MTP-001", "variable": "sex"},

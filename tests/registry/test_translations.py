@@ -125,7 +125,7 @@ IMMEDIATE = {"gettext", "ngettext", "pgettext", "npgettext"}
 def frozen_translations(source):
     """Return the lines that translate once for everybody: while a module loads, or inside what is cached.
 
-    What is cached for each language by itself has an argument of that name.
+    What is cached for each language by itself has an argument of that name, or says which it means.
     """
     tree = ast.parse(source)
     names = {
@@ -143,6 +143,8 @@ def frozen_translations(source):
             running = cached and not any("language" in argument.arg for argument in node.args.args)
         elif running and isinstance(node, ast.Raise):
             return  # what is raised is not kept
+        elif isinstance(node, ast.With):
+            running = running and not any("override" in ast.unparse(item) for item in node.items)
         elif running and isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
             yield node.lineno
         for child in ast.iter_child_nodes(node):
@@ -157,6 +159,7 @@ def frozen_translations(source):
         ("TITLE = _('Patients')", [2]),
         ("@cache\ndef title():\n    return _('Patients')", [4]),
         ("@cached_property\ndef title(self):\n    return _('Patients')", [4]),
+        ("@cache\ndef title():\n    with override('fr'):\n        return _('Patients')", []),
         ("@cache\ndef title(_language):\n    return _('Patients')", []),
         ("def title():\n    return _('Patients')", []),
         ("@cache\ndef title():\n    raise ValueError(_('Patients'))", []),

@@ -112,7 +112,7 @@ def test_the_list_and_a_preview_ask_a_fixed_number_of_questions(browser, patient
         address = bring(client, b"record_id,sex\n" + lines)["Location"]
         with django_assert_num_queries(7):
             client.get(reverse("page-imports"))
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(7):
             client.get(address)
 
 

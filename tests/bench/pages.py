@@ -1,0 +1,137 @@
+"""Server time and round trips to the database of every page of the route table, with 10,000 patients at three sites.
+
+A page is asked for as the browser asks, through every middleware, in this process: the time is that of the server
+without the network. A data manager of all sites looks, who may open most pages. Of the patients a part is incomplete,
+which the lists of work are about. The median and the quickest of the rounds are told: a machine that is busy with other
+work makes the median longer.
+
+A page whose address has an argument that `arguments` does not name is said to be left out: whoever adds one names it.
+
+Goals: every page within 100 ms; the same number of round trips whatever the number of patients.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from statistics import median
+from time import perf_counter, process_time
+from typing import Any
+from unittest.mock import patch
+
+import psycopg
+from django.test import Client, override_settings
+from django.urls import URLPattern, get_resolver, reverse
+
+from crf.forms import patient_form
+from registry.accounts.second_factor import PROVEN_BY
+from registry.models import Membership, Person
+from registry.page_views import PageView
+from registry.rights import Role
+from tests.bench.data import as_owner, new_key
+from tests.bench.endpoints import count_patients, have_patients
+
+ROUNDS = 15
+ASKED = {
+    "page-site": (
+        "",
+        "?page=20",
+        "?sort=lesion_assessment&order=desc",
+        "?state=incomplete",
+        "?state=complete",
+        "?state=queries&sort=queries&order=desc",
+    ),
+}
+"""What else is asked of a page, by the name of its address."""
+
+
+def run() -> list[str]:
+    """Return the lines of the report."""
+    have_patients()
+    leave_some_incomplete()
+    with override_settings(ROOT_URLCONF="registry.urls", ALLOWED_HOSTS=["*"]):
+        client, known = data_manager(), arguments()
+        lines = [f"pages at {count_patients()} patients, server time of {ROUNDS} rounds each:"]
+        for name, wanted in pages():
+            if set(wanted) - known.keys():
+                lines.append(
+                    f"  {name}: left out, nothing is known for {', '.join(sorted(set(wanted) - known.keys()))}"
+                )
+                continue
+            address = reverse(name, kwargs={argument: known[argument] for argument in wanted})
+            lines += [f"  {name}{query}: {measured(client, address + query)}" for query in ASKED.get(name, ("",))]
+    return lines
+
+
+def pages() -> Iterator[tuple[str, list[str]]]:
+    """Yield the name and the arguments of every page that answers GET."""
+
+    def walk(patterns: Any) -> Iterator[tuple[str, list[str]]]:
+        for pattern in patterns:
+            if not isinstance(pattern, URLPattern):
+                yield from walk(pattern.url_patterns)
+                continue
+            view = getattr(pattern.callback, "view_class", None)
+            if isinstance(view, type) and issubclass(view, PageView) and "get" in view.needs:
+                yield str(pattern.name), list(pattern.pattern.converters)
+
+    yield from sorted(walk(get_resolver().url_patterns))
+
+
+def arguments() -> dict[str, Any]:
+    """Return what stands in addresses: a site, its first patient, and the first instance of a form."""
+    patient = patient_form().objects.filter(site_id="MTP", deleted_at=None).order_by("number").first()
+    assert patient is not None
+    return {"code": "MTP", "record_id": patient.record_id, "instance": 1}
+
+
+def data_manager() -> Client:
+    """Return a browser in which a new data manager of all sites is signed in."""
+    person = Person.objects.create_user(f"bench-{new_key()}")
+    Membership.objects.create(person=person, role=Role.DATA_MANAGER, starts_on=date(2020, 1, 1))
+    client = Client()
+    client.force_login(person)
+    session = client.session
+    session[PROVEN_BY] = person.pk
+    session.save()
+    return client
+
+
+def leave_some_incomplete() -> None:
+    """Take a required value from one dose in eleven and one patient in 23, and leave some assessments unverified."""
+    as_owner("UPDATE crf_dosing SET status = 0, dose_schedule = NULL WHERE id % 11 = 0 AND status = 2")
+    as_owner("UPDATE crf_patient SET status = 0, systemic_lupus = NULL WHERE id % 23 = 0 AND status = 2")
+    as_owner("UPDATE crf_lesionassessment SET status = 1 WHERE id % 13 = 0 AND status = 2")
+    as_owner("VACUUM ANALYZE")
+
+
+def measured(client: Client, address: str) -> str:
+    """Return the figures of one page: time, processor time of Python, round trips, size."""
+    client.get(address)
+    times, processor = [], []
+    for _round in range(ROUNDS):
+        start, busy = perf_counter(), process_time()
+        response = client.get(address)
+        times.append(1000 * (perf_counter() - start))
+        processor.append(1000 * (process_time() - busy))
+    with counted() as trips:
+        client.get(address)
+    if response.status_code != 200:
+        return f"answers {response.status_code} in {median(times):.0f} ms"
+    return (
+        f"{median(times):.0f} ms (quickest {min(times):.0f} ms, Python's part {median(processor):.0f} ms),"
+        f" {len(trips)} round trips, {len(response.content) / 1000:.0f} kB"
+    )
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """Give a list that every statement sent to the database is added to, whichever way it goes."""
+    sent: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def counting(cursor: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        sent.append(str(query)[:80])
+        return execute(cursor, query, *args, **kwargs)
+
+    with patch.object(psycopg.Cursor, "execute", counting):
+        yield sent
