@@ -21,7 +21,6 @@ from crf.forms import Form, MissingReason, Status, all_forms, branching, patient
 from crf.logic import Texts
 from crf.partial_dates import PartialDate
 
-"""The code of the soft check that every form with dates has."""
 Row = Mapping[str, Any]
 """The Python values of one entry by variable, every variable present, and its number as `instance`."""
 Chart = Mapping[str, Sequence[Row]]
