@@ -227,6 +227,8 @@ OIDC_ISSUER = ENVIRONMENT.oidc_issuer
 # Language and time: data are dates, moments are kept in UTC. What is kept, logged or exported is in LANGUAGE_CODE.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("fr", "Français")]
+# Ours before those of Django and of packages, which use the same words in other places ("None").
+LOCALE_PATHS = [PROJECT / package / "locale" for package in ("registry", "crf", "exports")]
 USE_I18N = True
 # Addresses for programs, whose answers are in one language whatever the browser beside them speaks.
 IN_ONE_LANGUAGE = ("/redcap/", "/api/schema/")
