@@ -147,5 +147,5 @@ def test_a_french_browser_gets_french_without_asking(at):
     tab.goto(reverse("home"))
 
     assert tab.locator("html").get_attribute("lang") == "fr"
-    assert tab.get_by_role("heading", name="Travail récent").is_visible()
+    assert tab.get_by_role("link", name="Nouveau patient").first.is_visible()
     assert violations(tab) == []
