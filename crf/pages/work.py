@@ -33,9 +33,7 @@ def work_of(by: Caller, *, sites: Sequence[str]) -> dict[str, Any]:
         "has_queries": any(by.may_anywhere(right) for right in (Right.ANSWER_QUERY, Right.CLOSE_QUERY)),
         "unfinished": [_unfinished(entry) for entry in work_lists.unfinished(sites=sites)],
         "enters": enters,
-        "drafts": [_draft(draft) for draft in drafts_of(by).filter(site_id__in=sites)[: work_lists.SHOWN]]
-        if enters
-        else [],
+        "drafts": [_draft(draft) for draft in drafts] if enters else [],
         "recent": [_recent(saved) for saved in work_lists.recent_work(by, sites=sites, now=timezone.now())],
     }
 

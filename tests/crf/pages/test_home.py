@@ -5,8 +5,8 @@ import pytest
 from registry.rights import Role
 from tests.crf.examples import saved
 
-QUERIES = 9
-"""Session, person, begin, totals, sites, three lists of work, end."""
+QUERIES = 10
+"""Session, person, begin, totals, sites, three lists of work, drafts, end."""
 
 
 def test_a_person_of_one_site_is_sent_to_that_site(browser):
@@ -65,6 +65,16 @@ def test_a_number_alone_opens_the_one_patient_with_it(browser, data_manager):
     response = browser(Role.COORDINATOR, site="MTP").post("/", {"search": "1"})
 
     assert response["Location"] == "/patients/MTP-001/"
+
+
+def test_a_draft_is_offered_to_its_author_alone(browser, data_manager):
+    saved("patient", by=data_manager, site="MTP")
+    author, other = browser(username="author"), browser(username="other")
+    typed = author.post("/patients/MTP-001/dosing/new/live/", {"dose_mg": "5"})
+    assert typed.status_code == 200
+
+    assert 'class="tag">draft<' in author.get("/sites/MTP/").content.decode()
+    assert 'class="tag">draft<' not in other.get("/sites/MTP/").content.decode()
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -146,7 +146,7 @@ def test_a_patient_takes_the_same_queries_whatever_there_is(coordinator, person,
         saved("adverse_event", by=coordinator, record_id="MTP-001")
         saved("lesion_assessment", {"lesion_date": f"2020-0{number + 1}-01"}, by=coordinator, record_id="MTP-001")
 
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(15):
         person.get("/patients/MTP-001/")
 
 

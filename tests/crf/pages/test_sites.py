@@ -152,7 +152,7 @@ def test_a_site_takes_the_same_queries_whatever_there_is(coordinator, person, dj
         record_id = saved("patient", by=coordinator, status="incomplete").record_id
         saved("dosing", by=coordinator, record_id=record_id, status="incomplete")
 
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(12):
         person.get("/sites/MTP/")
     with django_assert_num_queries(6):
         person.get("/sites/MTP/?sort=dosing&state=incomplete", headers=HTMX)
