@@ -209,7 +209,7 @@ def test_no_row_is_put_at_changed_to_or_copied_for_another_site(table, people):
         if "UPDATE" in TABLES[table].grants:
             if execute(f"SELECT FROM {table}"):
                 statements.append(f"UPDATE {table} SET site_id = 'NIM'")  # noqa: S608
-            assert execute(f"UPDATE {table} SET record_id = record_id WHERE site_id = 'NIM'") == 0  # noqa: S608
+            assert execute(f"UPDATE {table} SET site_id = site_id WHERE site_id = 'NIM'") == 0  # noqa: S608
         for statement in statements:
             with pytest.raises(ProgrammingError, match="violates row-level security policy"), transaction.atomic():
                 execute(statement)
