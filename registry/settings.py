@@ -235,7 +235,10 @@ IN_ONE_LANGUAGE = ("/redcap/", "/api/schema/")
 # Numbers and dates look the same in every language, as they are typed and exported: 2.5, 2024-03-12.
 FORMAT_MODULE_PATH = "registry.formats"
 # What `makemessages` takes from declarations: a file that it makes meanwhile, and the function with its texts.
-DECLARED_TEXTS = {"crf/texts_of_the_forms.py": "crf.declared_texts.declared_texts"}
+DECLARED_TEXTS = {
+    "registry/names_in_the_trail.py": "registry.declared_texts.names_in_the_trail",
+    "crf/texts_of_the_forms.py": "crf.declared_texts.declared_texts",
+}
 USE_TZ = True
 TIME_ZONE = "UTC"
 

@@ -1,5 +1,7 @@
 """Finding one's place in a real browser: a patient by typing, the grid by filtering, and the course of a patient."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -70,10 +72,17 @@ def test_the_grid_is_filtered_and_sorted_in_place_and_the_address_keeps_it(patie
 
     tab.locator("select[name=state]").select_option("")
     expect(rows(tab)).to_have_count(12)
-    tab.get_by_role("columnheader", name="Adverse event").get_by_role("link").click()
-    tab.get_by_role("columnheader", name="Adverse event").get_by_role("link").click()
+    heading = tab.get_by_role("columnheader", name="Adverse event")
+    heading.get_by_role("link").click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    heading.get_by_role("link").click()
+    expect(heading).to_have_attribute("aria-sort", "descending")
     expect(rows(tab).first).to_have_text("MTP-002")
-    assert "sort=adverse_event" in tab.url
+    assert "sort=adverse_event&order=desc" in tab.url
+
+    tab.locator("select[name=state]").select_option("complete")
+    expect(tab).to_have_url(re.compile("state=complete"))
+    assert "sort=adverse_event&order=desc" in tab.url
 
 
 def test_the_course_of_a_patient_is_drawn_and_can_be_read_as_a_table(patients, at):
