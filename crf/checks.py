@@ -21,8 +21,6 @@ from crf.forms import Form, MissingReason, Status, all_forms, branching, patient
 from crf.logic import Texts
 from crf.partial_dates import PartialDate
 
-BEFORE_BIRTH = "before_birth"
-"""The code of the soft check that every form with dates has."""
 Row = Mapping[str, Any]
 """The Python values of one entry by variable, every variable present, and its number as `instance`."""
 Chart = Mapping[str, Sequence[Row]]
@@ -115,7 +113,7 @@ def soft_findings(form: type[Form], row: Row, *, chart: Chart) -> list[Finding]:
 
 def soft_finding_of(form: type[Form], code: str, at: str, row: Row) -> Finding | None:
     """Return what a soft check says when it finds something in an entry; None when the form has no such check."""
-    if code == BEFORE_BIRTH:
+    if code == "before_birth":
         return _before_birth(form, at)
     found = (check for check in form.soft_checks if (check.code, check.at) == (code, at))
     return next((_found(form, check, row) for check in found), None)
@@ -218,7 +216,7 @@ def _dates_before_birth(form: type[Form], row: Row, chart: Chart) -> Iterator[Fi
 
 def _before_birth(form: type[Form], name: str) -> Finding:
     template = gettext_noop("{label} is before the patient's date of birth. Check both dates.")
-    return Finding(name, BEFORE_BIRTH, template, {"label": gettext_lazy(form.variables()[name].label)})
+    return Finding(name, "before_birth", template, {"label": gettext_lazy(form.variables()[name].label)})
 
 
 def _found(form: type[Form], check: Check, row: Row) -> Finding:

@@ -82,6 +82,16 @@ def follow_deletion(deleted: Entry, *, by: Caller, now: datetime) -> None:
         _settle(_readers_of([deleted], changed=None, by=by), by=by, now=now)
 
 
+def follow_deletions(deleted: Sequence[Entry], *, by: Caller, now: datetime) -> None:
+    """Close the queries of deleted entries of repeating forms, and settle those of what read them."""
+    places = {_place(entry) for entry in deleted}
+    of_patients = DataQuery.objects.filter(patient_id__in={record_id for record_id, _form, _instance in places})
+    for query in of_patients.exclude(state=QueryState.CLOSED).order_by("pk").select_for_update():
+        if (query.patient_id, query.form, query.instance) in places:
+            _take(query, StepKind.CLOSED_BY_SYSTEM, text="", by=by, now=now)
+    _settle(_readers_of(deleted, changed=None, by=by), by=by, now=now)
+
+
 def follow_restoration(restored: Collection[Entry], *, hidden_at: datetime, by: Caller, now: datetime) -> None:
     """Open again what was asked about entries of a patient that came back, as far as their deletion closed it.
 

@@ -17,6 +17,8 @@ def _texts() -> Iterator[str]:
         for variable in form.variables().values():
             yield from (variable.section, variable.label, variable.note, variable.unit)
             yield from variable.codes.values()
+        for one in form.derived:
+            yield from (one.label, one.unit)
         for check in (*form.hard_checks, *form.soft_checks):
             yield check.message
         for constraint in form._meta.constraints:

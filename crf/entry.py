@@ -7,7 +7,7 @@ refuse, one coded message a field, and then nothing is saved; soft checks save, 
 Writers of the same patient wait for one another (a lock on the patient row), writers of different patients do not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -118,6 +118,41 @@ def delete_entry(
             )
             cursor.execute(f"{sql} WHERE deleted_at IS NULL AND {which}", [now, now, *parameters])
     data_queries.follow_deletion(current, by=by, now=now)
+
+
+def delete_entries(
+    form: type[Form], versions: Mapping[tuple[str, int], int], *, by: Caller, reason: str | None
+) -> None:
+    """Hide many entries of a repeating form, by record id and instance, all or none; each is at its version.
+
+    Raises NotFound, NotAllowed, Locked, Stale, ReasonNeeded.
+    """
+    records = sorted({record_id for record_id, _instance in versions})
+    sites = by.sites_with(Right.READ)
+    known_patients(records, forms=[form], sites=sites, hold=True)
+    where, parameters = "record_id = ANY(%s) AND site_id = ANY(%s)", [records, list(sites)]
+    there = storage.select_entries(form, where=where, parameters=parameters)
+    found = [entry for entry in there if (entry.record_id, entry.instance) in versions]
+    if len(found) < len(versions):
+        raise NotFound
+    for entry in found:
+        if not by.may(Right.ENTER, at=entry.site):
+            raise NotAllowed
+        if entry.locked:
+            raise Locked
+        if entry.version != versions[entry.record_id, entry.instance]:
+            raise Stale(entry)
+    if not reason:
+        raise ReasonNeeded
+    now = timezone.now()
+    sql = (
+        f"UPDATE {storage.table_of(form).quoted} hidden SET deleted_at = %s, updated_at = %s, version = version + 1"  # noqa: S608 -- identifiers of the declaration
+        " FROM unnest(%s::text[], %s::int[]) AS asked (record_id, instance)"
+        " WHERE hidden.record_id = asked.record_id AND hidden.instance = asked.instance"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [now, now, *map(list, zip(*versions, strict=True))])
+    data_queries.follow_deletions(found, by=by, now=now)
 
 
 def _select_one(form: type[Form], record_id: str, instance: int, *, sites: frozenset[str]) -> Entry:

@@ -32,6 +32,8 @@ FIGURE_COLUMNS = (
     Column("high", Kind.DECIMAL, width=10),
     Column("definition", width=90),
 )
+OUTCOMES = "outcomes"
+"""The name of the sheet with the outcome of each patient."""
 INTERVAL_NOTE = "; low and high: exact (Clopper-Pearson) 95 % interval, in %"
 SURVIVAL_NOTE = "; n: events of that many patients; low and high: 95 % interval of the median (log-log)"
 

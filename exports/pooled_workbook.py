@@ -19,6 +19,7 @@ from exports.jobs import JobFailed, Work, runs
 from exports.manifest import SOFTWARE, Origin, manifest
 from exports.models import Kind
 from exports.outcome_sheets import (
+    OUTCOMES,
     StoredFigures,
     counted_outcomes,
     figures,
@@ -30,7 +31,6 @@ from exports.writers.workbook import Properties, Row, Sheet, Written
 from exports.writers.xlsx import write_workbook
 from registry.rights import Caller, Right
 
-OUTCOMES = "outcomes"
 ROWS_BETWEEN_REPORTS = 500
 WRITTEN_PERCENT = 95
 """Progress when all rows are written; what is left is to close the file and check it."""

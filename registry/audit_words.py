@@ -87,7 +87,8 @@ def variable_in_words(form: str, name: str) -> str:
     if label:
         return _(str(label))
     known = BESIDE_THE_VARIABLES.get(name) or getattr(field, "verbose_name", None) or name
-    return str(known)[:1].upper() + str(known)[1:]
+    words = _(str(known))
+    return words[:1].upper() + words[1:]
 
 
 def value_in_words(form: str, name: str, value: Any) -> str:

@@ -44,7 +44,7 @@ class DayField(forms.CharField):
     """A day as ISO 8601; blank gives None."""
 
     def __init__(self, **options: Any) -> None:
-        attributes = {"autocomplete": "off", "inputmode": "numeric", "class": "short", "placeholder": "YYYY-MM-DD"}
+        attributes = {"autocomplete": "off", "inputmode": "numeric", "class": "short", "placeholder": _("YYYY-MM-DD")}
         super().__init__(widget=forms.TextInput(attrs=attributes), **options)
 
     def clean(self, value: Any) -> Any:

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from registry.accounts.second_factor import is_held_back
 from registry.rights import Caller, Right
@@ -50,7 +51,7 @@ WORK: Final = (
     Item("page-queries", _("Queries"), frozenset({Right.READ}), under=("page-query*", "page-beside*")),
     Item(
         "page-endpoints",
-        _("Endpoints"),
+        pgettext_lazy("in the bar", "Endpoints"),
         frozenset({Right.SEE_POOLED_ENDPOINTS}),
         under=("page-endpoint*", "page-outcome"),
     ),

@@ -227,13 +227,18 @@ OIDC_ISSUER = ENVIRONMENT.oidc_issuer
 # Language and time: data are dates, moments are kept in UTC. What is kept, logged or exported is in LANGUAGE_CODE.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("fr", "Français")]
+# Ours before those of Django and of packages, which use the same words in other places ("None").
+LOCALE_PATHS = [PROJECT / package / "locale" for package in ("registry", "crf", "exports")]
 USE_I18N = True
 # Addresses for programs, whose answers are in one language whatever the browser beside them speaks.
 IN_ONE_LANGUAGE = ("/redcap/", "/api/schema/")
 # Numbers and dates look the same in every language, as they are typed and exported: 2.5, 2024-03-12.
 FORMAT_MODULE_PATH = "registry.formats"
 # What `makemessages` takes from declarations: a file that it makes meanwhile, and the function with its texts.
-DECLARED_TEXTS = {"crf/texts_of_the_forms.py": "crf.declared_texts.declared_texts"}
+DECLARED_TEXTS = {
+    "registry/names_in_the_trail.py": "registry.declared_texts.names_in_the_trail",
+    "crf/texts_of_the_forms.py": "crf.declared_texts.declared_texts",
+}
 USE_TZ = True
 TIME_ZONE = "UTC"
 

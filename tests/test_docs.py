@@ -28,6 +28,8 @@ PLACE_OF_CODE = {
     "FilterError": 0,
     "_unreadable": 0,
     "_error": 1,
+    "FileRefused": 0,
+    "Wrong": 0,
 }
 PLACE_IN_FILES = {"FileProblem": 3}
 KEYWORDS_OF_CODE = {"code", "violation_error_code"}

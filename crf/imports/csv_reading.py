@@ -20,7 +20,7 @@ GUARD: Final = "'"
 def read_csv(content: bytes, *, encoding: str, counted: Counted) -> Table:
     """Return the table of a CSV file. Raises FileRefused, also while its rows are read."""
     text = _decoded(content, encoding=encoding)
-    if "\x00" in text:
+    if "\x00" in text.partition("\n")[0]:  # further down it is noted at its cell
         raise FileRefused("not_csv", _("The file holds bytes that no text has. Save it as CSV UTF-8."))
     return Table(name="", rows=_rows(text, counted))
 

@@ -65,8 +65,8 @@ class Target:
     row: ImportRow
     form: type[Form]
     versions: Sequence[Version] = ()
-    refused: tuple[str, str] | None = None
-    """Code and words of what is wrong with the row as a whole."""
+    stands_in: int | None = None
+    """The line in which the same entry stands already."""
     cells: list[Cell] = field(default_factory=list)
     current: Entry | None = None
 
@@ -117,8 +117,9 @@ class Target:
             if why is not None and name in variables and name not in not_read:
                 submission.values.setdefault(name, None)
         submission.unread += [(name, code, words) for name, code, words in self.row.unread]
-        if self.refused is not None:
-            submission.refuse(None, *self.refused)
+        if self.stands_in is not None:
+            message = _("The same entry stands in line %(line)d already. Keep one of the two.")
+            submission.refuse(None, "repeated_row", message % {"line": self.stands_in})
         return submission
 
     def _merge(self, submission: Submission, current: Entry) -> None:

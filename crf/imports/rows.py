@@ -44,6 +44,10 @@ class FileRow:
     cells: dict[str, str] = field(default_factory=dict)
     unread: list[tuple[str | None, str, str]] = field(default_factory=list)
 
+    def refuse(self, name: str | None, code: str, message: str) -> None:
+        """Note one thing that could not be read."""
+        self.unread.append((name, code, message))
+
 
 @dataclass(slots=True)
 class FileContent:
@@ -186,12 +190,12 @@ def _by_column(row: FileRow, columns: Mapping[int, str], cells: Mapping[int, Con
     for place, content in cells.items():
         name = columns.get(place)
         if name is None:
-            row.unread.append((None, "wrong_cell_count", _("The row has a cell in a column without a name.")))
+            row.refuse(None, "wrong_cell_count", _("The row has a cell in a column without a name."))
         elif isinstance(content, Wrong):
-            row.unread.append((name.removesuffix(MISSING), content.code, content.message))
+            row.refuse(name.removesuffix(MISSING), content.code, content.message)
         elif UNSTORABLE.search(content):
             message = _("%(name)s holds characters that cannot be printed. Remove them or type the text again.")
-            row.unread.append((name.removesuffix(MISSING), "unprintable", message % {"name": name}))
+            row.refuse(name.removesuffix(MISSING), "unprintable", message % {"name": name})
         else:
             yield name, content
 
@@ -200,5 +204,5 @@ def _number(row: FileRow, name: str, text: str) -> int | None:
     if NUMBER.fullmatch(text):
         return int(text)
     message = _("%(name)s: write a number from 1 in digits, or leave it as it was.") % {"name": name}
-    row.unread.append((name, "not_an_integer", message))
+    row.refuse(name, "not_an_integer", message)
     return None

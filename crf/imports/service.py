@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import msgspec
 from django.db import connection, transaction
-from django.utils.translation import gettext as _
 
 from crf.batch import Result
 from crf.disclosures import note_reading
@@ -251,7 +250,7 @@ def _judge(brought: Import, rows: Sequence[ImportRow], *, by: Caller, now: datet
 def _targets(brought: Import, rows: Sequence[ImportRow]) -> list[Target]:
     """Return the rows as drafts, with what was saved in their entries since the template was made."""
     targets = [Target(row=row, form=forms_by_name()[row.form]) for row in rows]
-    _refuse_repeated(targets)
+    _mark_repeated(targets)
     for form in dict.fromkeys(target.form for target in targets):
         of_form = [target for target in targets if target.form is form and target.row.version is not None]
         asked = {
@@ -265,15 +264,14 @@ def _targets(brought: Import, rows: Sequence[ImportRow]) -> list[Target]:
     return targets
 
 
-def _refuse_repeated(targets: Sequence[Target]) -> None:
+def _mark_repeated(targets: Sequence[Target]) -> None:
     first: dict[tuple[type[Form], str, int], Target] = {}
     for target in targets:
         if not target.record_id or target.row.instance is None:
             continue
         place = (target.form, target.record_id, target.row.instance)
         if first.setdefault(place, target) is not target:
-            message = _("The same entry stands in line %(line)d already. Keep one of the two.")
-            target.refused = ("repeated_row", message % {"line": first[place].row.line})
+            target.stands_in = first[place].row.line
 
 
 def _say(brought: Import, targets: Sequence[Target], results: Sequence[Result]) -> None:

@@ -18,9 +18,10 @@ from crf import storage
 from crf.forms import Form, Status, all_forms, forms_by_name
 from crf.imports.merging import STATUS, read_answer
 from crf.imports.refusals import CannotUndo, NotInThisState
+from crf.locks import is_locked_anywhere
 from crf.models.import_file import Import, ImportState
 from crf.reading import Problem, Submission
-from crf.refusals import Locked, NotAllowed, NotFound, ReasonNeeded
+from crf.refusals import Locked, ReasonNeeded
 from crf.storage import Entry
 from crf.upsert import NothingSaved, upsert_entries
 from registry.acting import importing
@@ -157,16 +158,25 @@ def _delete(created: Sequence[Done], *, by: Caller, reason: str) -> None:
     problems = [*_changed(created), *_added_since(created, patients)]
     if problems:
         raise CannotUndo(problems)
-    for done in created:
-        if done.kind.repeating and done.record_id in patients:
-            continue
-        try:
+    try:
+        for done in (done for done in created if not done.kind.repeating):
             service.delete_entry(done.kind, done.record_id, done.instance, by=by, version=done.version, reason=reason)
-        except Locked:
-            message = _("The form is locked. Ask the data manager to unlock it.")
-            raise CannotUndo([_problem(done, "locked", message)]) from None
-        except (NotFound, NotAllowed):
-            raise CannotUndo([_problem(done, "changed_since", _deleted_since())]) from None
+        for form in (form for form in all_forms() if form.repeating):
+            alone = [done for done in created if done.kind is form and done.record_id not in patients]
+            versions = {(done.record_id, done.instance): done.version for done in alone}
+            if versions:
+                service.delete_entries(form, versions, by=by, reason=reason)
+    except Locked:
+        message = _("The form, or one of the patient, is locked. Ask the data manager to unlock it.")
+        raise CannotUndo([_problem(done, "locked", message) for done in created if _is_locked(done)]) from None
+
+
+def _is_locked(done: Done) -> bool:
+    """Return whether a lock covers an entry, or an entry of a patient that goes as a whole."""
+    if not done.kind.repeating:
+        return is_locked_anywhere(done.record_id)
+    where, parameters = "record_id = %s AND instance = %s AND locked", [done.record_id, done.instance]
+    return bool(storage.select_entries(done.kind, where=where, parameters=parameters))
 
 
 def _changed(created: Sequence[Done]) -> Iterator[Problem]:

@@ -44,14 +44,6 @@ ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
 NOT_A_DATE_PART: Final = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.')
 BUILT_IN_DATES: Final = frozenset([*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)])
-FORBIDDEN_PARTS: Final = {
-    "vbaproject": "macros",
-    "macrosheets/": "macros",
-    "activex/": "macros",
-    "externallinks/": "external_links",
-    "connections.xml": "external_links",
-    "embeddings/": "embedded_files",
-}
 
 
 def read_xlsx(content: bytes, *, counted: Counted) -> Iterator[Table]:
@@ -111,9 +103,9 @@ class _Package:
 
     def _refuse_what_is_more_than_cells(self) -> None:
         for name in self.names:
-            for part, code in FORBIDDEN_PARTS.items():
+            for part, refusal in FORBIDDEN_PARTS.items():
                 if part in name.lower():
-                    raise _more_than_cells(code)
+                    raise refusal()
 
     def read(self, name: str, start: Any = None, end: Any = None, text: Any = None) -> None:
         """Read a part to its end."""
@@ -124,44 +116,56 @@ class _Package:
         """Read a part piece by piece; the functions are called for elements (local names) and texts."""
         if name not in self.names:
             raise _not_xlsx()
-        parser = expat.ParserCreate(namespace_separator=" ")
-        parser.buffer_text = True
-        parser.StartDoctypeDeclHandler = _refuse_document_type
-        depth = 0
-
-        def started(tag: str, attributes: dict[str, str]) -> None:
-            nonlocal depth
-            depth += 1
-            self.elements += 1
-            if depth > MAX_DEPTH:
-                raise _not_xlsx()
-            if self.elements > MAX_ELEMENTS:
-                raise _too_much()
-            if start:
-                start(tag.rpartition(" ")[2], attributes)
-
-        def ended(tag: str) -> None:
-            nonlocal depth
-            depth -= 1
-            if end:
-                end(tag.rpartition(" ")[2])
-
-        parser.StartElementHandler, parser.EndElementHandler = started, ended
-        if text:
-            parser.CharacterDataHandler = text
-        read = 0
+        reader = _PartReader(self, start, end, text)
         with self.archive.open(name) as part:
             while piece := part.read(PIECE):
-                self.unpacked += len(piece)
-                if self.unpacked > MAX_UNPACKED:
-                    raise _too_much()
-                parser.Parse(piece, False)
-                read += len(piece)
-                if read - parser.CurrentByteIndex > MAX_TOKEN + PIECE:
-                    raise _too_much()
+                reader.feed(piece)
                 yield
-            parser.Parse(b"", True)
+            reader.close()
             yield
+
+
+class _PartReader:
+    """One part while it is parsed: counts what it takes of the package's limits."""
+
+    def __init__(self, package: _Package, start: Any, end: Any, text: Any) -> None:
+        self._package, self._start, self._end = package, start, end
+        self._depth = self._read = 0
+        self._parser = expat.ParserCreate(namespace_separator=" ")
+        self._parser.buffer_text = True
+        self._parser.StartDoctypeDeclHandler = _refuse_document_type
+        self._parser.StartElementHandler, self._parser.EndElementHandler = self._started, self._ended
+        if text:
+            self._parser.CharacterDataHandler = text
+
+    def feed(self, piece: bytes) -> None:
+        """Parse the next piece."""
+        self._package.unpacked += len(piece)
+        if self._package.unpacked > MAX_UNPACKED:
+            raise _too_much()
+        self._parser.Parse(piece, False)
+        self._read += len(piece)
+        if self._read - self._parser.CurrentByteIndex > MAX_TOKEN + PIECE:
+            raise _too_much()
+
+    def close(self) -> None:
+        """End the part."""
+        self._parser.Parse(b"", True)
+
+    def _started(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        self._package.elements += 1
+        if self._depth > MAX_DEPTH:
+            raise _not_xlsx()
+        if self._package.elements > MAX_ELEMENTS:
+            raise _too_much()
+        if self._start:
+            self._start(tag.rpartition(" ")[2], attributes)
+
+    def _ended(self, tag: str) -> None:
+        self._depth -= 1
+        if self._end:
+            self._end(tag.rpartition(" ")[2])
 
 
 def _refuse_document_type(*_declaration: Any) -> None:
@@ -172,18 +176,34 @@ def _too_much() -> FileRefused:
     return FileRefused("too_large", _("The workbook is too large when unpacked. Bring it in parts."))
 
 
-def _more_than_cells(code: str) -> FileRefused:
-    words = {
-        "macros": _("The workbook holds macros. Save it as an Excel workbook without macros (.xlsx)."),
-        "external_links": _("The workbook refers to other files. Copy the sheets and paste their values only."),
-        "embedded_files": _("The workbook holds other files. Copy the sheets into a new workbook."),
-    }
-    return FileRefused(code, words[code])
+def _macros() -> FileRefused:
+    message = _("The workbook holds macros. Save it as an Excel workbook without macros (.xlsx).")
+    return FileRefused("macros", message)
+
+
+def _external_links() -> FileRefused:
+    message = _("The workbook refers to other files. Copy the sheets and paste their values only.")
+    return FileRefused("external_links", message)
+
+
+def _embedded_files() -> FileRefused:
+    return FileRefused("embedded_files", _("The workbook holds other files. Copy the sheets into a new workbook."))
+
+
+FORBIDDEN_PARTS: Final[Mapping[str, Callable[[], FileRefused]]] = {
+    "vbaproject": _macros,
+    "macrosheets/": _macros,
+    "activex/": _macros,
+    "externallinks/": _external_links,
+    "connections.xml": _external_links,
+    "embeddings/": _embedded_files,
+}
+"""What the names of parts hold that are more than cells."""
 
 
 def _refuse_macros(tag: str, attributes: Mapping[str, str]) -> None:
     if tag in ("Override", "Default") and "macroenabled" in attributes.get("ContentType", "").lower():
-        raise _more_than_cells("macros")
+        raise _macros()
 
 
 class _Relations:
@@ -197,7 +217,7 @@ class _Relations:
         if tag != "Relationship":
             return
         if attributes.get("TargetMode", "") == "External":
-            raise _more_than_cells("external_links")
+            raise _external_links()
         target = attributes.get("Target", "")
         path = target[1:] if target.startswith("/") else normpath(f"xl/{target}")
         self.targets[attributes.get("Id", "")] = path

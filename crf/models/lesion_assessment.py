@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from django.utils.translation import gettext_noop
+
 from crf.checks import Chart, Check, Derived, Row
 from crf.derivations import index_date, months_between, visit_response
 from crf.fields import (
@@ -19,7 +21,11 @@ from crf.forms import RepeatingForm
 AGREES_WITH = {"CR": {"CR"}, "PR": {"PR"}, "NR": {"SD", "PD"}}
 """The investigator's judgements that agree with each computed visit response."""
 
-IN_WORDS = {"CR": "Complete (CR)", "PR": "Partial (PR)", "NR": "None (NR)"}
+IN_WORDS = {
+    "CR": gettext_noop("Complete (CR)"),
+    "PR": gettext_noop("Partial (PR)"),
+    "NR": gettext_noop("None (NR)"),
+}
 """The computed visit responses."""
 DOSES = {"dosing": ("dose_start", "dose_mg")}
 

@@ -236,7 +236,7 @@ def told_live(
         "warnings": [{"field": one.field, "code": one.code, "message": one.message} for one in judged.warnings],
         "understood": reading.understood,
         "texts": reading.spelled,
-        "derived": {name: [f"{label}: {text}" for label, text in derived_at(judged, name)] for name in variables},
+        "derived": {name: derived_at(judged, name) for name in variables},
         "reason_needed": judged.reason_needed,
         "version": judged.saved.version,
     }

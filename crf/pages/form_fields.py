@@ -58,7 +58,7 @@ class Field:
     shown: str = ""
     """The value in words, for who reads only."""
     understood: str = ""
-    derived: list[tuple[str, str]] = field(default_factory=list)
+    derived: list[str] = field(default_factory=list)
     error: str = ""
     warnings: list[tuple[Warned, str]] = field(default_factory=list)
     """Each with the explanation that was typed and not saved yet."""
@@ -126,10 +126,10 @@ def _section_in(form: type[Form]) -> Callable[[Field], str]:
     return lambda one: sections[one.name]
 
 
-def derived_at(judged: Judged, name: str) -> list[tuple[str, str]]:
+def derived_at(judged: Judged, name: str) -> list[str]:
     """Return the derived values that stand beside a variable: label, and value with its unit."""
     return [
-        (_(one.label), f"{shown} {_(one.unit)}" if one.unit else shown)
+        _("%(label)s: %(value)s") % {"label": _(one.label), "value": f"{shown} {_(one.unit)}" if one.unit else shown}
         for one, shown in judged.derived
         if one.at == name
     ]

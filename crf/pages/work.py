@@ -14,6 +14,7 @@ from crf.models.draft import Draft
 from crf.overview import OF_STATUS, STATE_WORDS
 from crf.pages import addresses
 from crf.pages.entry_context import address_at
+from crf.query_words import texts_of
 from registry.rights import Caller, Right
 
 NAMED = 3
@@ -23,10 +24,11 @@ NAMED = 3
 def work_of(by: Caller, *, sites: Sequence[str]) -> dict[str, Any]:
     """Return what the panels of work show, for patients of `sites`."""
     queries = list(work_lists.my_queries(by, sites=sites))
+    texts = texts_of(queries)
     drafts = drafts_of(by).filter(site_id__in=sites)[: work_lists.SHOWN]
     enters = any(by.may(Right.ENTER, at=site) for site in sites)
     return {
-        "queries": [_query(query) for query in queries],
+        "queries": [_query(query, text=texts[query.pk]) for query in queries],
         "queries_waiting": queries[0].waiting if queries else 0,
         "has_queries": any(by.may_anywhere(right) for right in (Right.ANSWER_QUERY, Right.CLOSE_QUERY)),
         "unfinished": [_unfinished(entry) for entry in work_lists.unfinished(sites=sites)],
@@ -36,12 +38,12 @@ def work_of(by: Caller, *, sites: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _query(query: Any) -> dict[str, Any]:
+def _query(query: Any, *, text: str) -> dict[str, Any]:
     form = forms_by_name()[query.form]
     variable = form.variables().get(query.variable)
     return {
         **_place(query.patient_id, query.form, query.instance),
-        "text": query.text,
+        "text": text,
         "variable": _(variable.label) if variable else query.variable,
         "answered": query.state == "answered",
     }

@@ -12,6 +12,7 @@ from crf.forms import forms_by_name
 from exports.cuts import EXPORTING, Cut, CutNotAllowed, exportable_sites
 from exports.jobs import cancel
 from exports.models import Job
+from exports.outcome_sheets import OUTCOMES
 from exports.own_exports import (
     FILE_HEADERS,
     XLSX,
@@ -24,7 +25,6 @@ from exports.own_exports import (
 )
 from exports.pages.lists import is_part, page_number, see_other, state_of, unchanged
 from exports.pages.wishes import LEVELS, Wish, counts, first_wish, left_out, sent_wish
-from exports.pooled_workbook import OUTCOMES
 from registry.models import Site
 from registry.page_views import PageView
 from registry.problems import Problem

@@ -63,7 +63,7 @@ def test_a_data_manager_adds_somebody_who_signs_in_chooses_a_password_and_sets_u
     assert tab.locator(".codes li").count() == 10
     assert violations(tab) == []
     tab.get_by_role("link", name="I have them").click()
-    tab.get_by_role("heading", name="Patients").wait_for()
+    tab.get_by_role("link", name="Patients").wait_for()
 
 
 def test_a_token_is_made_used_by_a_program_and_refused_once_it_is_revoked(at, live_server):

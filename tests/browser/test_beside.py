@@ -125,12 +125,13 @@ def test_a_data_manager_locks_and_the_coordinator_cannot_save(dose, at):
     manager = at(Role.DATA_MANAGER, site=None)
     manager.goto(entry())
     manager.get_by_role("link", name="Lock…").click()
-    manager.get_by_label("Reason").fill("cleaned")
-    manager.get_by_role("button", name="Lock", exact=True).click()
-    expect(manager.locator(".standing-lines")).to_contain_text("cleaned")
+    panel = manager.get_by_role("dialog")
+    panel.get_by_label("Reason").fill("cleaned")
+    panel.get_by_role("button", name="Lock", exact=True).click()
+    expect(manager.get_by_role("region", name="How it stands")).to_contain_text("cleaned", timeout=15_000)
     expect(manager).to_have_url(re.compile(f"{entry()}$"))
 
     site.get_by_role("button", name="Save", exact=True).click()
 
-    expect(site.locator(".standing-lines")).to_contain_text("Locked")
+    expect(site.get_by_role("region", name="How it stands")).to_contain_text("Locked", timeout=15_000)
     assert forms_by_name()["dosing"].objects.get().dose_mg == 5

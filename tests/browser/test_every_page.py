@@ -1,77 +1,113 @@
-"""What holds for every page: nothing that axe-core finds, nothing beside the window, at each size and in the dark."""
+"""What holds for every page: nothing that axe-core finds, nothing beside the window, at each size and in the dark.
+
+The pages are those of the route table: what is added is looked at without being listed.
+"""
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
+from crf.entry import delete_entry
+from crf.forms import forms_by_name
+from crf.models.data_query import DataQuery
+from crf.models.import_file import Import
+from exports.models import Job, Kind, State
+from registry.acting import Door, acting
 from registry.rights import Role
 from tests.browser.conftest import violations
 from tests.conftest import caller_now, make_person
-from tests.crf.examples import saved
+from tests.crf.examples import REPEATING, saved
+from tests.crf.photographs import stored
+from tests.registry.test_route_table import OF_OURS, ROUTES
 
-PAGES = [
-    "home",
-    "account",
-    "page-site-deleted",
-    "page-imports",
-    "page-queries",
-    "page-audit",
-    "page-import-new",
-    "page-exports",
-    "page-endpoints",
-    "page-jobs",
-    "page-people",
-    "page-person-new",
-    "page-person",
-    "page-role",
-    "page-sites",
-    "page-site-settings",
-    "page-tokens",
-    "page-health",
-    "mfa_index",
+LOOKS = [("desk", False), ("desk", True), ("tablet", False)]
+FILES = ("page-export-file", "page-import-template", "page-audit-file")
+"""Pages that answer with a file; those of pictures have a part of their name in common."""
+PICTURES = ("-picture-", "-thumbnail-")
+OF_LIBRARIES = ("mfa_index", "account_change_password")
+PUBLIC = ("sign-in", "account_reset_password", "account_reset_password_done")
+SHOWN = [
+    name
+    for name, view in OF_OURS.items()
+    if "get" in view.needs and name not in FILES and not any(part in name for part in PICTURES)
 ]
-NEEDED = {
-    "page-person": {"username": "coordinator"},
-    "page-site-deleted": {"code": "NIM"},
-    "page-site-settings": {"code": "NIM"},
-}
-"""What stands in the addresses, where something does."""
-OF_MTP_001 = {
-    "page-beside-patient": {"record_id": "MTP-001", "variable": "sex"},
-    "page-beside-dosing": {"record_id": "MTP-001", "instance": 1, "variable": "dose_mg"},
-    "page-standing-dosing": {"record_id": "MTP-001", "instance": 1},
-    "page-standing": {"record_id": "MTP-001"},
-    "page-standing-site": {"code": "MTP"},
-    "page-site": {"code": "MTP"},
-    "page-patient": {"record_id": "MTP-001"},
-    "page-entry-dosing": {"record_id": "MTP-001", "instance": 1},
-}
-"""Pages about the patient of MTP as a data manager has them, with what stands in their addresses."""
 
 
-@pytest.mark.parametrize(("size", "dark"), [("desk", False), ("desk", True), ("tablet", False)])
-@pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing_and_nothing_is_cut_off(name, size, dark, at):
-    tab = at(Role.DATA_MANAGER, site=None, size=size, dark=dark)
-    role = make_person(Role.COORDINATOR, site="NIM", username="coordinator").memberships.get()
+@pytest.fixture
+def manager(sites):
+    """Return a data manager, with something to show at each address."""
+    person = make_person(Role.DATA_MANAGER, username="manager")
+    by = caller_now(person)
+    for _number in (1, 2):
+        saved("patient", {"sex": "F"}, by=by, site="NIM")
+    for form in REPEATING:
+        for number in (1, 2):
+            dates = {"dose_start": f"202{number}-01-01", "dose_end": f"202{number}-02-01"} if form == "dosing" else {}
+            status = {"status": "incomplete"} if form == "lesion_assessment" else {}
+            saved(form, dates, by=by, record_id="NIM-001", **status)
+    stored(record_id="NIM-001", by=by)
+    gone = [("patient", "NIM-002", 1), *((form, "NIM-001", 2) for form in REPEATING)]
+    for form, record_id, instance in gone:
+        with acting(by, door=Door.PAGE, reason="mistyped"):
+            delete_entry(forms_by_name()[form], record_id, instance, by=by, version=1, reason="mistyped")
+    return person
 
-    tab.goto(reverse(name, kwargs={**NEEDED, "page-role": {"membership_id": role.pk}}.get(name)))
 
-    assert violations(tab) == []
-    assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+def address(name, person):
+    """Return the address of a page, with what is there in its place."""
+    record_id = "NIM-002" if name == "page-restore-patient" else "NIM-001"
+    form = next((form for form in ("patient", *REPEATING) if name.endswith(f"-{form}")), "patient")
+    there = {
+        "record_id": record_id,
+        "instance": 2 if "restore" in name else 1,
+        "code": "NIM",
+        "key": "cr",
+        "variable": next(iter(forms_by_name()[form].variables())),
+        "file_variable": "lesion_photo",
+        "username": "coordinator",
+        "membership_id": lambda: make_person(Role.COORDINATOR, site="NIM", username="other").memberships.get().pk,
+        "job_id": lambda: a_job(person),
+        "import_id": lambda: Import.objects.create(site_id="NIM", file_name="f.csv", brought_by=person).pk,
+        "query_id": a_query,
+    }
+    given = {argument: there[argument] for argument in ROUTES[name][1]}
+    return reverse(name, kwargs={key: value() if callable(value) else value for key, value in given.items()})
 
 
-@pytest.mark.parametrize(("size", "dark"), [("desk", False), ("desk", True), ("tablet", False)])
-def test_axe_finds_nothing_on_the_pages_about_a_patient(size, dark, at):
-    enters = caller_now(make_person(Role.COORDINATOR, site="MTP", username="enters"))
-    saved("patient", by=enters, site="MTP")
-    saved("dosing", {"dose_mg": 15}, by=enters, record_id="MTP-001")
-    tab = at(Role.DATA_MANAGER, site=None, size=size, dark=dark)
+def a_job(person):
+    cut = {"forms": ["patient"], "sites": ["NIM"], "privacy": "full", "labels": True, "filter": None}
+    job = {"kind": Kind.EXPORT, "requested_by": person, "sites": ["NIM"], "state": State.WAITING, "parameters": cut}
+    return Job.objects.create(**job).pk
 
-    for name, place in OF_MTP_001.items():
-        tab.goto(reverse(name, kwargs=place))
 
-        assert (name, violations(tab)) == (name, [])
-        assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+def a_query():
+    at = {"site_id": "NIM", "patient_id": "NIM-001", "form": "patient", "instance": 1, "variable": "sex"}
+    return DataQuery.objects.create(**at, text="Is it so?", origin="manual", opened_at=timezone.now()).pk
+
+
+@pytest.mark.parametrize(("size", "dark"), LOOKS)
+def test_axe_finds_nothing_and_nothing_is_cut_off_on_any_page(size, dark, manager, at):
+    make_person(Role.COORDINATOR, site="NIM", username="coordinator")
+    tab = at(person=manager, size=size, dark=dark)
+    addresses = {name: address(name, manager) for name in SHOWN} | {name: reverse(name) for name in OF_LIBRARIES}
+
+    found = {name: look_at(tab, there) for name, there in addresses.items()}
+
+    assert {name: wrong for name, wrong in found.items() if wrong != (200, [], True)} == {}
+
+
+def look_at(tab, there):
+    """Return the status of a page, what axe-core finds, and whether it is as wide as the window at most."""
+    response = tab.goto(there)
+    return response.status, violations(tab), tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.parametrize(("size", "dark"), LOOKS)
+def test_axe_finds_nothing_on_the_pages_for_who_is_not_signed_in(size, dark, sites, at):
+    tab = at(size=size, dark=dark)
+    tab.context.clear_cookies()
+
+    assert {name: look_at(tab, reverse(name)) for name in PUBLIC} == dict.fromkeys(PUBLIC, (200, [], True))
 
 
 ENTERING = [

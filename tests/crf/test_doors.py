@@ -12,7 +12,7 @@ from crf.imports.refusals import FileRefused
 from crf.loading import INSTANCE, NotLoaded, load_folder
 from registry.acting import Door, acting, the_system
 from tests.crf.examples import COMPLETE, cell, saved
-from tests.crf.imports.conftest import importer  # noqa: F401 -- a fixture
+from tests.crf.imports.conftest import Importer
 
 TOMORROW = "9999-12-31"
 
@@ -95,7 +95,7 @@ REFUSED = {
     "record id of another site": ("patient", {"record_id": "NIM-002", "site": "MTP"}, "record_id", "record_id_of_site"),
     "record id misspelled": ("patient", {"record_id": "MTP-2", "site": "MTP"}, "record_id", "record_id_of_site"),
     "record id in use": ("patient", {"record_id": "MTP-001", "site": "MTP"}, "record_id", "record_exists"),
-    "no such site": ("patient", {"record_id": "ZZZ-001", "site": "ZZZ"}, "site", "unknown_site"),
+    "no such site": ("patient", {"record_id": "XXX-001", "site": "XXX"}, "site", "unknown_site"),
     "no such patient": ("dosing", {"record_id": "MTP-009"}, "record_id", "patient_not_found"),
     "no such record id": ("dosing", {"record_id": "MTP-9999999"}, "record_id", "patient_not_found"),
 }
@@ -131,23 +131,11 @@ def from_files(name, changes, *, folder, **_unused):
     return [{"field": problem.column, "code": problem.code} for problem in caught.value.problems]
 
 
-def from_an_import(name, changes, *, importer, **_unused):
-    row = {"record_id": "", "site": "MTP"} if name == "patient" else {"record_id": "MTP-001", "instance": "2"}
-    row |= {key: cell(value) for key, value in {**COMPLETE[name], **changes}.items() if key != "missing"}
-    row |= {f"{key}__missing": why for key, why in changes.get("missing", {}).items()}
-    try:
-        brought = importer.bring(row, form=name)
-    except FileRefused as refused:  # a column that is none, a character that no file has
-        return [{"field": next(iter(changes.get("missing", changes))), "code": refused.code}]
-    told = [cell for cell in brought.rows.get().findings if cell["verdict"] == "refused"]
-    return [{"field": cell["field"], "code": cell["code"]} for cell in told]
-
-
 @pytest.fixture
-def door(request, api, tmp_path, importer):
+def door(request, api, tmp_path):
     """Hands an entry in through the door that the test is for; returns the errors."""
     api = api(username="typist")
-    return lambda name, changes: request.param(name, changes, api=api, folder=tmp_path, importer=importer)
+    return lambda name, changes: request.param(name, changes, api=api, folder=tmp_path)
 
 
 def rows():
@@ -162,9 +150,7 @@ def rows():
     return found
 
 
-@pytest.mark.parametrize(
-    "door", [through_rest, in_bulk, from_files, from_an_import], indirect=True, ids=lambda door: door.__name__
-)
+@pytest.mark.parametrize("door", [through_rest, in_bulk, from_files], indirect=True, ids=lambda door: door.__name__)
 @pytest.mark.parametrize(("name", "changes", "field", "code"), REFUSED.values(), ids=list(REFUSED))
 def test_what_a_hard_check_refuses_is_refused_through_every_door(
     name, changes, field, code, door, coordinator, patient
@@ -176,6 +162,36 @@ def test_what_a_hard_check_refuses_is_refused_through_every_door(
 
     assert [(error["field"], error["code"]) for error in errors] == [(field, code)]
     assert rows() == before
+
+
+IN_A_PREVIEW = {case: values for case, values in REFUSED.items() if values[3] != "record_exists"}
+"""An import changes the patient who is there already."""
+
+
+@pytest.mark.parametrize(("name", "changes", "field", "code"), IN_A_PREVIEW.values(), ids=list(IN_A_PREVIEW))
+def test_what_a_hard_check_refuses_is_refused_in_the_preview_of_an_import(
+    name, changes, field, code, coordinator, patient
+):
+    """Negative test 9."""
+    saved("dosing", {"dose_start": "2010-01-01", "dose_end": "2010-06-30"}, by=coordinator, record_id="MTP-001")
+    before = rows()
+
+    errors = in_a_preview(name, changes, by=coordinator)
+
+    assert [(error["field"], error["code"]) for error in errors] == [(field, code)]
+    assert rows() == before
+
+
+def in_a_preview(name, changes, *, by):
+    row = {"record_id": "", "site": "MTP"} if name == "patient" else {"record_id": "MTP-001", "instance": "2"}
+    row |= {key: cell(value) for key, value in {**COMPLETE[name], **changes}.items() if key != "missing"}
+    row |= {f"{key}__missing": why for key, why in changes.get("missing", {}).items()}
+    try:
+        brought = Importer(by).bring(row, form=name)
+    except FileRefused as refused:  # a column of no variable
+        return [{"field": next(iter(changes.get("missing", changes))), "code": refused.code}]
+    told = [found for found in brought.rows.get().findings if found["verdict"] == "refused"]
+    return [{"field": found["field"], "code": found["code"]} for found in told]
 
 
 @pytest.mark.parametrize("door", [through_rest, in_bulk], indirect=True, ids=lambda door: door.__name__)

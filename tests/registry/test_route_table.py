@@ -263,7 +263,7 @@ OF_PAGES = {
 """What stands in the addresses of pages."""
 
 
-OF_AN_ENTRY = ("entry", "live", "draft")
+OF_AN_ENTRY = ("entry", "live", "draft", "beside", "standing", "lock", "verify", "sign")
 """Pages at whose address there is a saved entry."""
 
 
@@ -292,7 +292,7 @@ def somebody(sites):
         if "record_id" in ROUTES[name][1]:
             saved("patient", by=data_manager, site="NIM")
         for form in REPEATING:
-            if "instance" in ROUTES[name][1] and form in name:
+            if name in (f"{form}-instance", f"{form}-restore", *(f"page-{page}-{form}" for page in OF_AN_ENTRY)):
                 saved(form, by=data_manager, record_id="NIM-001")
         if name.startswith((PHOTOGRAPH, "page-photograph")):
             arguments |= photograph_at_nim(data_manager)

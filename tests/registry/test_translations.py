@@ -123,7 +123,10 @@ IMMEDIATE = {"gettext", "ngettext", "pgettext", "npgettext"}
 
 
 def frozen_translations(source):
-    """Return the lines that translate once for everybody: while a module loads, or inside what is cached."""
+    """Return the lines that translate once for everybody: while a module loads, or inside what is cached.
+
+    What is cached for each language by itself has an argument of that name, or says which it means.
+    """
     tree = ast.parse(source)
     names = {
         alias.asname or alias.name
@@ -136,9 +139,12 @@ def frozen_translations(source):
     def visit(node, running):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             decorators = getattr(node, "decorator_list", [])
-            running = any("cache" in ast.unparse(decorator) for decorator in decorators)
+            cached = any("cache" in ast.unparse(decorator) for decorator in decorators)
+            running = cached and not any("language" in argument.arg for argument in node.args.args)
         elif running and isinstance(node, ast.Raise):
             return  # what is raised is not kept
+        elif isinstance(node, ast.With):
+            running = running and not any("override" in ast.unparse(item) for item in node.items)
         elif running and isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
             yield node.lineno
         for child in ast.iter_child_nodes(node):
@@ -153,6 +159,8 @@ def frozen_translations(source):
         ("TITLE = _('Patients')", [2]),
         ("@cache\ndef title():\n    return _('Patients')", [4]),
         ("@cached_property\ndef title(self):\n    return _('Patients')", [4]),
+        ("@cache\ndef title():\n    with override('fr'):\n        return _('Patients')", []),
+        ("@cache\ndef title(_language):\n    return _('Patients')", []),
         ("def title():\n    return _('Patients')", []),
         ("@cache\ndef title():\n    raise ValueError(_('Patients'))", []),
     ],
@@ -170,7 +178,7 @@ def test_nothing_is_translated_once_for_everybody():
 
 # In templates
 
-NAMES = {"eCRF", "REST API", "REDCap", "CSV", "Excel", "JSON", "XLSX", "PDF", "SHA-256", "ORCID"}
+NAMES = {"eCRF", "REST API", "REDCap", "CSV", "Excel", "JSON", "XLSX", "PDF", "SHA-256", "UTC"}
 """What has the same name in every language."""
 ATTRIBUTES = {"title", "aria-label", "aria-description", "aria-roledescription", "placeholder", "alt", "content"}
 IN_ONE_LANGUAGE = {
@@ -185,18 +193,20 @@ LETTERS = re.compile(r"[^\W\d_]{2,}")
 
 
 class Texts(HTMLParser):
-    """Collects the texts and the attributes that people see or hear."""
+    """Collects the texts and the attributes that people see or hear; code and keys are no words."""
 
     def __init__(self):
         super().__init__()
         self.found, self.unseen = [], 0
 
+    OTHERS = ("script", "style", "code", "kbd")
+
     def handle_starttag(self, tag, attrs):
-        self.unseen += tag in ("script", "style")
+        self.unseen += tag in self.OTHERS
         self.found += [value for name, value in attrs if name in ATTRIBUTES and value and tag != "meta"]
 
     def handle_endtag(self, tag):
-        self.unseen -= tag in ("script", "style")
+        self.unseen -= tag in self.OTHERS
 
     def handle_data(self, data):
         if not self.unseen:

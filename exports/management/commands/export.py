@@ -16,7 +16,7 @@ from exports.disclosures import note_export
 from exports.filtering import read_filter
 from exports.job_files import file_of
 from exports.models import Job, Kind, State
-from exports.pooled_workbook import OUTCOMES
+from exports.outcome_sheets import OUTCOMES
 from registry.accesses import AccessKind
 from registry.acting import Door, acting, the_system
 

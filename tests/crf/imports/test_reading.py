@@ -196,7 +196,7 @@ def test_a_file_that_was_cut_off_is_refused(length):
         ("file", b"record_id", "unknown_file"),
         ("file.csv", b"", "no_rows"),
         ("file.csv", b"record_id,sex\n", "no_rows"),
-        ("file.csv", b"record_id,sex\nMTP-001,\x00F\n", "not_csv"),
+        ("file.csv", b"record_id,s\x00ex\nMTP-001,F\n", "not_csv"),
         ("file.csv", b'record_id,sex\nMTP-001,"F\n', "not_csv"),
         ("file.csv", "record_id,sex\nMTP-001,F\n".encode("utf-16"), "not_utf8"),
         ("file.csv", "record_id,ae_term\nMTP-001,Érythème\n".encode("cp1252"), "not_utf8"),

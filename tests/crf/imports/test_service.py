@@ -5,8 +5,10 @@ from decimal import Decimal
 
 import pytest
 from django.apps import apps
+from django.utils import timezone
 
-from crf.entry import change_entry
+from crf import locks
+from crf.entry import change_entry, delete_entry
 from crf.forms import forms_by_name
 from crf.imports.refusals import AlreadyApplied, CannotApply, CannotUndo, NotInThisState, PreviewChanged
 from crf.imports.words import CLEAR
@@ -174,6 +176,55 @@ def test_undo_takes_nobody_elses_value_away(importer, data_manager, dose):
 
     assert [(p.field, p.code) for p in refused.value.problems] == [("dose_mg", "changed_since")]
     assert Dosing.objects.get().antithrombotic == "none"
+
+
+@pytest.mark.parametrize(
+    "locked", [{"record_id": "MTP-001"}, {"record_id": "MTP-001", "form": "dosing", "instance": 2}]
+)
+def test_undo_meets_a_lock_and_says_where(locked, importer, data_manager, dose):
+    row = {"record_id": "MTP-001", "instance": "", **DOSE, "dose_start": "2019-01-01", "dose_end": "2019-02-01"}
+    brought = importer.bring(row)
+    importer.apply(brought)
+    place = {"record_id": None, "site": None, "form": None, "instance": None} | locked
+    if place["form"]:
+        place["form"] = forms_by_name()[place["form"]]
+    with acting(data_manager, door=Door.REST):
+        locks.lock(locks.Target(**place), reason="cleaned", by=data_manager, now=timezone.now())
+
+    with pytest.raises(CannotUndo) as refused:
+        importer.undo(brought)
+
+    assert [(p.record_id, p.instance, p.code) for p in refused.value.problems] == [("MTP-001", 2, "locked")]
+    assert Dosing.objects.filter(deleted_at=None).count() == 2
+
+
+@pytest.mark.parametrize("changes", [{"dose_mg": 10}, None])
+def test_undo_leaves_what_was_created_and_then_changed_or_deleted(changes, importer, data_manager, dose):
+    row = {"record_id": "MTP-001", "instance": "", **DOSE, "dose_start": "2019-01-01", "dose_end": "2019-02-01"}
+    brought = importer.bring(row)
+    importer.apply(brought)
+    if changes:
+        changed("dosing", "MTP-001", 2, changes, by=data_manager)
+    else:
+        with acting(data_manager, door=Door.REST):
+            delete_entry(forms_by_name()["dosing"], "MTP-001", 2, by=data_manager, version=1, reason="twice")
+
+    with pytest.raises(CannotUndo) as refused:
+        importer.undo(brought)
+
+    assert [(p.instance, p.code) for p in refused.value.problems] == [(2, "changed_since")]
+
+
+def test_undo_leaves_a_patient_to_whom_somebody_added_an_entry(importer, data_manager):
+    brought = importer.bring({"record_id": "MTP-007", **PATIENT})
+    importer.apply(brought)
+    saved("dosing", by=data_manager, record_id="MTP-007")
+
+    with pytest.raises(CannotUndo) as refused:
+        importer.undo(brought)
+
+    assert [(p.form, p.instance, p.code) for p in refused.value.problems] == [("dosing", 1, "changed_since")]
+    assert Patient.objects.get().deleted_at is None
 
 
 def test_undo_leaves_later_changes_of_other_values(importer, data_manager, dose):

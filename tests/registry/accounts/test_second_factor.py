@@ -61,7 +61,7 @@ def test_who_sees_more_than_one_site_must_have_a_second_factor(memberships, requ
     for role, site in memberships:
         Membership.objects.create(person=person, role=role, site_id=site, starts_on=SINCE)
 
-    answer = signed_in("somebody").get("/")
+    answer = signed_in("somebody").get("/account/")
 
     assert (answer.status_code, answer.get("Location")) == ((302, SET_UP) if required else (200, None))
 
@@ -73,7 +73,7 @@ def test_who_sees_more_than_one_site_must_have_a_second_factor(memberships, requ
 def test_the_setting_says_who_must(setting, username, required, monitor, coordinator, settings):
     settings.REQUIRE_TOTP = setting
 
-    assert (signed_in(username).get("/").status_code == 302) is required
+    assert (signed_in(username).get("/account/").status_code == 302) is required
 
 
 @pytest.mark.parametrize("path", ["/", "/accounts/codes/", "/accounts/password/", "/accounts/codes/recovery/"])

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from registry import health, vital_signs
 from registry.accesses import AccessKind, note_access
-from registry.accounts.sessions import SEEN, SEEN_IS_KEPT_TO, UNATTENDED
+from registry.accounts.sessions import POLL, SEEN, SEEN_IS_KEPT_TO
 from registry.acting import Door, acting_as_the_system
 from registry.health import Health
 from registry.health_page import BACKUP_IS_FRESH, line_of, lines_of_care
@@ -74,7 +74,7 @@ def test_a_page_that_looks_by_itself_keeps_no_session_alive(manager):
     session[SEEN] -= SEEN_IS_KEPT_TO
     session.save()
 
-    manager.get("/health/", headers={"HX-Request": "true", UNATTENDED: "1"})
+    manager.get("/health/", headers={"HX-Request": "true", POLL: "1"})
     assert manager.session[SEEN] == session[SEEN]
 
     manager.get("/health/")

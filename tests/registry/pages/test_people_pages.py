@@ -265,7 +265,7 @@ def test_a_new_password_ends_the_sessions_and_must_be_changed_before_anything_el
     same = client.post("/accounts/password/", {"oldpassword": password, "password1": password, "password2": password})
     assert "This is the present password." in same.content.decode()
     client.post("/accounts/password/", {"oldpassword": password, "password1": PASSWORD, "password2": PASSWORD})
-    assert [client.get("/").status_code, client.get("/api/v1/me/").status_code] == [200, 200]
+    assert [client.get("/account/").status_code, client.get("/api/v1/me/").status_code] == [200, 200]
     given = SignInEvent.objects.get(kind="password_given")
     assert (given.person.username, given.by.username) == ("a.name", "manager")
 
