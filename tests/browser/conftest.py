@@ -52,7 +52,7 @@ def at(chromium, live_server, sites):
 
     What fails in the tab (a script, an answer with 5xx, anything loaded from elsewhere) fails the test.
     """
-    contexts, failures = [], []
+    contexts, failures, before = [], [], other_sessions()
 
     def note(response):
         if response.status >= 500:
@@ -82,7 +82,7 @@ def at(chromium, live_server, sites):
     yield open_tab
     for context in contexts:
         context.close()
-    wait_until_the_server_is_done()
+    wait_until_the_server_is_done(before=before)
     assert failures == []
 
 
@@ -92,15 +92,23 @@ def violations(tab):
     return [(rule["id"], rule["help"], [node["html"][:200] for node in rule["nodes"]]) for rule in found]
 
 
-def wait_until_the_server_is_done():
-    """Wait until the server's threads have let go of the database, so that it can be emptied."""
+def other_sessions():
+    """Return the sessions that this database has beside that of the test."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return {pid for (pid,) in cursor.fetchall()}
+
+
+def wait_until_the_server_is_done(*, before):
+    """Wait until the server's threads have let go of the database, so that it can be emptied.
+
+    `before` are the sessions that were there before the server was asked for anything: they are not its own.
+    """
     for _attempt in range(2000):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-            )
-            if cursor.fetchone()[0] == 0:
-                return
+        if other_sessions() <= before:
+            return
         threading.Event().wait(0.005)
     pytest.fail("A thread of the server kept its connection.")

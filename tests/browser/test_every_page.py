@@ -11,6 +11,7 @@ from crf.entry import delete_entry
 from crf.forms import forms_by_name
 from crf.models.data_query import DataQuery
 from crf.models.import_file import Import
+from exports.endpoints.store import recompute_all
 from exports.models import Job, Kind, State
 from registry.acting import Door, acting
 from registry.rights import Role
@@ -46,6 +47,7 @@ def manager(sites):
             status = {"status": "incomplete"} if form == "lesion_assessment" else {}
             saved(form, dates, by=by, record_id="NIM-001", **status)
     stored(record_id="NIM-001", by=by)
+    recompute_all()
     gone = [("patient", "NIM-002", 1), *((form, "NIM-001", 2) for form in REPEATING)]
     for form, record_id, instance in gone:
         with acting(by, door=Door.PAGE, reason="mistyped"):
