@@ -44,7 +44,6 @@ class PatientPage(DataPage):
             "facts": _facts(known),
             "status": status_of(known.patient.status),
             "patient_href": addresses.of_form(record_id, patient_form().form_name()),
-            "delete_patient": addresses.of_deletion(record_id, patient_form().form_name(), 1) if enters else "",
             "forms": [_form(form, known, enters=enters) for form in all_forms()],
             "missing": [_missing(entry) for entry in known.every if entry.blank],
             "drawing": draw(course_of(known)),
