@@ -1,7 +1,9 @@
 """Every address and method: walked from the route table, so that a new one cannot be forgotten."""
 
 import re
+from io import BytesIO
 from uuid import uuid4
+from zipfile import ZipFile
 
 import pytest
 from django.test import Client
@@ -17,11 +19,12 @@ from registry.models import Person
 from registry.rights import Role
 from tests.conftest import Api, seeing
 from tests.crf.examples import COMPLETE, REPEATING, saved
+from tests.crf.photographs import stored
 from tests.registry.test_api import problem
 
 ARGUMENTS = {"record_id": "NIM-001", "instance": 1, "job_id": uuid4(), "code": "NIM", "username": "nobody.all"}
 ARGUMENTS |= {"membership_id": 10**9, "token_id": 10**9, "query_id": 10**9, "lock_id": 10**9}
-ARGUMENTS |= {"report_id": 10**9}
+ARGUMENTS |= {"report_id": 10**9, "import_id": 10**9, "name": "lesion_photo_0123456789abcdef.jpg"}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 BESIDE = {"If_Match": '"1"', "X_Change_Reason": "r", "X_Request_ID": "the-same-of-both"}
 
@@ -53,7 +56,8 @@ def test_the_routes_are_those_of_the_design():
     assert expected <= ROUTES.keys()
     assert all(address(name).startswith("/api/v1/") for name in ROUTES)
     of_a_patient = [f"{form}-{kind}" for form in REPEATING for kind in ("instances", "instance", "restore")]
-    assert ["patient", "patient-restore", *of_a_patient] == OF_A_PATIENT
+    of_a_file = [f"lesion_assessment-lesion_photo{kind}" for kind in ("", "-stored", "-one")]
+    assert sorted(["patient", "patient-restore", *of_a_patient, *of_a_file]) == sorted(OF_A_PATIENT)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -146,10 +150,18 @@ def whole(response):
     The two record ids and the two job ids that are compared are of one length.
     """
     content = b"".join(response.streaming_content) if response.streaming else response.content
-    text = "\n".join([*(f"{name}: {value}" for name, value in sorted(response.headers.items())), content.decode()])
+    text = "\n".join([*(f"{name}: {value}" for name, value in sorted(response.headers.items())), text_of(content)])
     for pattern, word in OF_EACH_CALL.items():
         text = pattern.sub(word, text)
     return text
+
+
+def text_of(content):
+    """Return the bytes of an answer as text; those of a workbook part by part."""
+    if not content.startswith(b"PK"):
+        return content.decode()
+    with ZipFile(BytesIO(content)) as workbook:
+        return "\n".join(f"{name}\n{workbook.read(name).decode()}" for name in workbook.namelist())
 
 
 def is_as_it_was(mtp):
@@ -161,8 +173,11 @@ def is_as_it_was(mtp):
 
 
 @pytest.mark.parametrize("name", [name for name, arguments in ROUTES.items() if set(arguments) & set(OF_MTP)])
-def test_who_may_see_it_finds_it_at_the_same_address(name, api, mtp):
+def test_who_may_see_it_finds_it_at_the_same_address(name, api, mtp, coordinator):
     """What the test before hides is there to be found."""
+    if "lesion_photo" in name:
+        entry = stored(record_id="MTP-001", by=coordinator, reason="found in the chart")
+        mtp = {**mtp, "name": entry.values["lesion_photo"]}
     owner = Api(create_token(Person.objects.get(username="coordinator.mtp"))[0])
     there, nowhere = (reverse(name, kwargs={key: keys[key] for key in ROUTES[name]}) for keys in (mtp, UNKNOWN))
 
