@@ -277,6 +277,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    # Enumerations stay where they stand: named by the field alone, those of two things would be told apart by a hash.
+    "POSTPROCESSING_HOOKS": [],
 }
 
 # Jobs. A job is a row; the message only says that there is one, and may be lost, doubled or late.
