@@ -10,7 +10,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from crf.filters import FilterError
 from crf.forms import forms_by_name
-from exports import jobs
+from exports import (
+    jobs,
+    pooled_workbook,  # noqa: F401 -- does the jobs of its kind
+)
 from exports.cuts import Cut, Privacy
 from exports.disclosures import note_export
 from exports.filtering import read_filter
