@@ -95,7 +95,7 @@ REFUSED = {
     "record id of another site": ("patient", {"record_id": "NIM-002", "site": "MTP"}, "record_id", "record_id_of_site"),
     "record id misspelled": ("patient", {"record_id": "MTP-2", "site": "MTP"}, "record_id", "record_id_of_site"),
     "record id in use": ("patient", {"record_id": "MTP-001", "site": "MTP"}, "record_id", "record_exists"),
-    "no such site": ("patient", {"record_id": "XXX-001", "site": "XXX"}, "site", "unknown_site"),
+    "no such site": ("patient", {"record_id": "ZZZ-001", "site": "ZZZ"}, "site", "unknown_site"),
     "no such patient": ("dosing", {"record_id": "MTP-009"}, "record_id", "patient_not_found"),
     "no such record id": ("dosing", {"record_id": "MTP-9999999"}, "record_id", "patient_not_found"),
 }

@@ -272,7 +272,7 @@ def test_rows_of_another_site_are_not_there(data_manager, patient):
     assert [row[1][-1] for row in findings(brought)] == [("record_id", "refused", "patient_not_found")] * 2
 
 
-@pytest.mark.parametrize(("site", "error"), [("NIM", NotFound), ("XXX", NotFound)])
+@pytest.mark.parametrize(("site", "error"), [("NIM", NotFound), ("ZZZ", NotFound)])
 def test_a_file_is_brought_only_to_a_site_of_ones_own(site, error, coordinator, patient):
     with pytest.raises(error):
         Importer(coordinator, site).bring({"record_id": "MTP-001", "sex": "F"})
