@@ -1,5 +1,6 @@
 """The address: who may call, in which order a call is checked, and how errors read. Rows 2 to 5 of the checklist."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -223,9 +224,13 @@ def test_what_a_french_browser_gets_is_what_every_client_gets(manager, cohort):
         ("project_xml", {"returnMetadataOnly": "true"}),
         ("nothing", {}),
     ]
-    english = [manager(content, format="csv", **fields).text for content, fields in calls]
 
+    def answers():
+        texts = [manager(content, format="csv", **fields).text for content, fields in calls]
+        return [re.sub(r'DateTime="[^"]+"', "", text) for text in texts]
+
+    english = answers()
     manager.client.defaults["HTTP_ACCEPT_LANGUAGE"] = "fr"
-    french = [manager(content, format="csv", **fields).text for content, fields in calls]
+    french = answers()
 
     assert french == english
