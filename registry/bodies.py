@@ -1,6 +1,6 @@
 """What the registry's own calls take: the members of a JSON object, each read by a function of its own.
 
-The variables of forms read themselves (crf/fields.py); these few members belong to no form.
+The variables of forms read themselves (crf/fields/); these few members belong to no form.
 """
 
 import re
