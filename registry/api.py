@@ -28,6 +28,7 @@ from registry.acting import Door, acting
 from registry.callers import caller_of, caller_with_token
 from registry.encoding import encode_json
 from registry.models import Person
+from registry.needs import is_let_in, wrap_methods
 from registry.problems import Problem, bad_request, problem_of
 from registry.reasons import read_reason
 from registry.rights import Caller, Need
@@ -98,11 +99,7 @@ class ApiView(APIView):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Wrap the methods that the class defines; raise TypeError for one that does not say what it needs."""
         super().__init_subclass__(**kwargs)
-        for method in METHODS:
-            if method in cls.__dict__:
-                if method not in cls.needs:
-                    raise TypeError(f"{cls.__qualname__}.needs does not say who may {method}.")
-                setattr(cls, method, _in_transaction(cls.__dict__[method]))
+        wrap_methods(cls, METHODS, _in_transaction)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, and refuse too many calls, and parameters that are unknown here or given twice."""
@@ -147,13 +144,9 @@ def caller(request: Request) -> Caller:
 
 
 def _authorised(view: ApiView, request: Request) -> Caller:
-    """Return the caller; raise a 403 problem unless they hold what the method needs at one site at least.
-
-    Where the site of what is addressed decides, the method itself asks, because a thing that the caller may not see
-    is a 404 whatever they may do elsewhere.
-    """
-    by, need = caller(request), view.needs["get" if request.method == "HEAD" else str(request.method).lower()]
-    if not need.there and not need.held_by(by):
+    """Return the caller; raise a 403 problem unless they hold what the method needs at one site at least."""
+    by = caller(request)
+    if not is_let_in(by, view.needs, request.method):
         raise Problem(403, "not_allowed", _("None of your roles allows this. Ask the data manager."))
     return by
 

@@ -18,6 +18,7 @@ from django.views.generic import View
 from registry import repeats
 from registry.acting import Door, acting
 from registry.error_pages import page_of
+from registry.needs import is_let_in, wrap_methods
 from registry.problems import Problem, bad_request, problem_of
 from registry.reasons import read_reason
 from registry.rights import Caller, Need
@@ -48,11 +49,7 @@ class PageView(View):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Wrap the methods that the class defines; raise TypeError for one that does not say what it needs."""
         super().__init_subclass__(**kwargs)
-        for method in METHODS:
-            if method in cls.__dict__:
-                if method not in cls.needs:
-                    raise TypeError(f"{cls.__qualname__}.needs does not say who may {method}.")
-                setattr(cls, method, _in_transaction(cls.__dict__[method]))
+        wrap_methods(cls, METHODS, _in_transaction)
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer with a page that says what is wrong where the request cannot be done."""
@@ -72,13 +69,9 @@ class PageView(View):
 
 
 def _authorised(view: PageView, request: HttpRequest) -> Caller:
-    """Return the person behind the request; raise PermissionDenied unless they hold what the method needs somewhere.
-
-    Where the site of what is addressed decides, the method itself asks, because a thing that the person may not see
-    is a 404 whatever they may do elsewhere.
-    """
-    by, need = caller_behind(request), view.needs["get" if request.method == "HEAD" else str(request.method).lower()]
-    if by is None or (not need.there and not need.held_by(by)):
+    """Return the person behind the request; raise PermissionDenied unless they hold what the method needs somewhere."""
+    by = caller_behind(request)
+    if by is None or not is_let_in(by, view.needs, request.method):
         raise PermissionDenied
     return by
 
