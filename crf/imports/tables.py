@@ -1,7 +1,7 @@
 """What a file holds, whatever its format: tables of cells, and the limits of all of them together."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from django.utils.translation import gettext as _
@@ -43,7 +43,7 @@ class Counted:
     """How much of a file was read so far."""
 
     rows: int = 0
-    cells: int = field(default=0)
+    cells: int = 0
 
     def row(self, cells: int) -> None:
         """Count a row with so many cells. Raises FileRefused beyond the limits."""
