@@ -15,13 +15,21 @@ from exports.endpoints.store import recompute_all
 from exports.models import Job, Kind, State
 from registry.acting import Door, acting
 from registry.rights import Role
-from tests.browser.conftest import violations
+from tests.browser.conftest import SIZES, violations
 from tests.conftest import caller_now, make_person
 from tests.crf.examples import REPEATING, saved
 from tests.crf.photographs import stored
 from tests.registry.test_route_table import OF_OURS, ROUTES
 
-LOOKS = [("desk", False), ("desk", True), ("tablet", False)]
+
+def only(*rules):
+    """Return the options of axe-core for these rules alone."""
+    return {"runOnly": {"type": "rule", "values": rules}}
+
+
+IN_THE_DARK = only("color-contrast", "link-in-text-block")
+ON_A_TABLET = only("color-contrast", "target-size", "scrollable-region-focusable")
+"""The same page in other colours, and in other places: nothing else of it is different."""
 FILES = ("page-export-file", "page-import-template", "page-audit-file")
 """Pages that answer with a file; those of pictures have a part of their name in common."""
 PICTURES = ("-picture-", "-thumbnail-")
@@ -87,29 +95,50 @@ def a_query():
     return DataQuery.objects.create(**at, text="Is it so?", origin="manual", opened_at=timezone.now()).pk
 
 
-@pytest.mark.parametrize(("size", "dark"), LOOKS)
-def test_axe_finds_nothing_and_nothing_is_cut_off_on_any_page(size, dark, manager, at):
+def test_axe_finds_nothing_and_nothing_is_cut_off_on_any_page(manager, at):
     make_person(Role.COORDINATOR, site="NIM", username="coordinator")
-    tab = at(person=manager, size=size, dark=dark)
+    tab = at(person=manager)
     addresses = {name: address(name, manager) for name in SHOWN} | {name: reverse(name) for name in OF_LIBRARIES}
 
     found = {name: look_at(tab, there) for name, there in addresses.items()}
 
-    assert {name: wrong for name, wrong in found.items() if wrong != (200, [], True)} == {}
+    assert {name: wrong for name, wrong in found.items() if wrong != (200, {})} == {}
 
 
 def look_at(tab, there):
-    """Return the status of a page, what axe-core finds, and whether it is as wide as the window at most."""
+    """Return the status of a page, and what is wrong with it in each look."""
     response = tab.goto(there)
-    return response.status, violations(tab), tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    return response.status, wrong_with(tab)
 
 
-@pytest.mark.parametrize(("size", "dark"), LOOKS)
-def test_axe_finds_nothing_on_the_pages_for_who_is_not_signed_in(size, dark, sites, at):
-    tab = at(size=size, dark=dark)
+def wrong_with(tab):
+    """Return for each look what axe-core finds on the page that is open, and whether something is beside the window."""
+    found = {"desk": (violations(tab), is_too_wide(tab))}
+    look_like(tab, color_scheme="dark")
+    found["dark"] = (violations(tab, IN_THE_DARK), is_too_wide(tab))
+    look_like(tab, size="tablet")
+    found["tablet"] = (violations(tab, ON_A_TABLET), is_too_wide(tab))
+    look_like(tab)
+    return {look: wrong for look, wrong in found.items() if wrong != ([], False)}
+
+
+def look_like(tab, *, size="desk", color_scheme="light"):
+    """Change the size and the colours of the page that is open, at once."""
+    tab.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
+    tab.emulate_media(color_scheme=color_scheme)
+    tab.evaluate("document.getAnimations().forEach((animation) => animation.finish())")
+
+
+def is_too_wide(tab):
+    """Return whether something of the page is beside the window."""
+    return tab.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+
+
+def test_axe_finds_nothing_on_the_pages_for_who_is_not_signed_in(sites, at):
+    tab = at()
     tab.context.clear_cookies()
 
-    assert {name: look_at(tab, reverse(name)) for name in PUBLIC} == dict.fromkeys(PUBLIC, (200, [], True))
+    assert {name: look_at(tab, reverse(name)) for name in PUBLIC} == dict.fromkeys(PUBLIC, (200, {}))
 
 
 ENTERING = [
@@ -124,21 +153,19 @@ ENTERING = [
 """Pages on which data are entered; of each kind of field and table one at least."""
 
 
-@pytest.mark.parametrize(("size", "dark"), [("desk", False), ("desk", True), ("tablet", False)])
-def test_axe_finds_nothing_where_data_are_entered(size, dark, at):
+def test_axe_finds_nothing_where_data_are_entered(at):
     typist = make_person(Role.COORDINATOR, site="MTP", username="typist")
     saved("patient", {"sex": "F", "childbearing_potential": True}, by=caller_now(typist))
     saved("dosing", {"dose_mg": 15, "antithrombotic": "none"}, by=caller_now(typist), record_id="MTP-001")
     saved("adverse_event", by=caller_now(typist), record_id="MTP-001")
-    tab = at(person=typist, size=size, dark=dark)
+    tab = at(person=typist)
 
     for address in ENTERING:
         tab.goto(address)
 
-        assert (address, violations(tab)) == (address, [])
-        assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert (address, wrong_with(tab)) == (address, {})
     tab.goto("/patients/MTP-001/dosing/1/")
     tab.locator("#f-dose_mg").fill("99")
     tab.get_by_role("button", name="Save", exact=True).click()
 
-    assert violations(tab) == []
+    assert wrong_with(tab) == {}
