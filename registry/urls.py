@@ -38,7 +38,24 @@ class SiteCodeConverter(StringConverter):
 register_converter(UsernameConverter, "username")
 register_converter(SiteCodeConverter, "site_code")
 
+# Addresses are tried in this order: those that programs ask for again and again come first.
+api_patterns: list[URLPattern | URLResolver] = [
+    path("", include("crf.api.urls")),
+    path("me/", Me.as_view(), name="me"),
+    path("sites/", Sites.as_view(), name="sites"),
+    path("sites/<site_code:code>/", SiteDetail.as_view(), name="site"),
+    path("people/", People.as_view(), name="people"),
+    path("people/<username:username>/", PersonDetail.as_view(), name="person"),
+    path("people/<username:username>/memberships/", Memberships.as_view(), name="memberships"),
+    path("memberships/<int:membership_id>/", MembershipDetail.as_view(), name="membership"),
+    path("tokens/", Tokens.as_view(), name="tokens"),
+    path("tokens/<int:token_id>/", TokenDetail.as_view(), name="token"),
+    path("audit/", Audit.as_view(), name="audit"),
+    path("", include("exports.api.urls")),
+]
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include(api_patterns)),
     path("", include("crf.pages.urls")),
     path("", include("exports.pages.urls")),
     path("audit/", AuditPage.as_view(), name="page-audit"),
@@ -61,18 +78,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", Alive.as_view(), name="healthz"),
     path("readyz", Ready.as_view(), name="readyz"),
     path("metrics", Metrics.as_view(), name="metrics"),
-    path("api/v1/me/", Me.as_view(), name="me"),
-    path("api/v1/sites/", Sites.as_view(), name="sites"),
-    path("api/v1/sites/<site_code:code>/", SiteDetail.as_view(), name="site"),
-    path("api/v1/people/", People.as_view(), name="people"),
-    path("api/v1/people/<username:username>/", PersonDetail.as_view(), name="person"),
-    path("api/v1/people/<username:username>/memberships/", Memberships.as_view(), name="memberships"),
-    path("api/v1/memberships/<int:membership_id>/", MembershipDetail.as_view(), name="membership"),
-    path("api/v1/tokens/", Tokens.as_view(), name="tokens"),
-    path("api/v1/tokens/<int:token_id>/", TokenDetail.as_view(), name="token"),
-    path("api/v1/audit/", Audit.as_view(), name="audit"),
-    path("api/v1/", include("crf.api.urls")),
-    path("api/v1/", include("exports.api.urls")),
     path("", include("crf.redcap.urls")),
     path("api/schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("api/docs/", ApiDocs.as_view(url_name="schema"), name="docs"),
