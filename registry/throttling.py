@@ -1,14 +1,15 @@
 """How many calls a minute are answered: by token or session, by address, and by address after a wrong token.
 
-The counters are in Valkey, shared by all web processes, and cost a request one round trip. Each lives for one minute of
-the clock. While Valkey is down nothing is counted and every request goes through: data entry goes on without it.
+The counters are in Valkey, shared by all web processes. Each lives for one minute of the clock. A process takes calls
+from them in blocks, so that most requests wait for nobody; what it does not use of its last block nobody else can.
+While Valkey is down nothing is counted and every request goes through: data entry goes on without it.
 """
 
 import hashlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from ipaddress import IPv6Address, ip_network
 
@@ -32,6 +33,9 @@ PATIENCE = 0.25
 """Seconds that a request waits for a counter."""
 PAUSE = 5.0
 """Seconds for which nobody asks again after Valkey did not answer."""
+BLOCKS = 100
+"""In how many blocks a limit is taken: as much as one of them each process may refuse too early."""
+LARGEST_BLOCK = 100
 NETWORK_OF_A_CLIENT = 64
 """Bits of an IPv6 address that one client has; the rest it can change as it likes."""
 
@@ -64,13 +68,14 @@ class Counters:
         self._thread = threading.local()
         self._ask_again_at = 0.0
 
-    def add(self, keys: Sequence[str]) -> list[int] | None:
-        """Add one to each counter and return what they stand at, None while Valkey is down."""
+    def add(self, amounts: Mapping[str, int]) -> list[int] | None:
+        """Add to each counter and return what they stand at, None while Valkey is down."""
         if time.monotonic() < self._ask_again_at:
             return None
         try:
-            found: list[int] = self._ask([("INCR", key) for key in keys])
-            if new := [key for key, count in zip(keys, found, strict=True) if count == 1]:
+            found: list[int] = self._ask([("INCRBY", key, amount) for key, amount in amounts.items()])
+            new = [key for (key, amount), count in zip(amounts.items(), found, strict=True) if count == amount]
+            if new:
                 self._ask([("EXPIRE", key, 2 * WINDOW) for key in new])
         except (redis.RedisError, OSError) as error:
             logger.warning("calls are not counted for now, the broker is not there: %s", type(error).__name__)
@@ -91,16 +96,53 @@ class Counters:
         return [connection.read_response() for _command in commands]
 
 
+class Allowances:
+    """What this process may still answer of each limit in the present minute."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._left: dict[str, int] = {}
+
+    def take(self, limits: Mapping[str, int], *, minute: int) -> bool:
+        """Take one call of each limit; return whether there was one of each. There is while Valkey is down."""
+        blocks = {
+            name: max(1, min(limits[name] // BLOCKS, LARGEST_BLOCK)) for name in self._used_up(limits, minute=minute)
+        }
+        found = self._counters.add({f"rate:{name}:{minute}": block for name, block in blocks.items()}) if blocks else []
+        if found is None:
+            return True
+        granted = {
+            name: min(block, limits[name] - (count - block))
+            for (name, block), count in zip(blocks.items(), found, strict=True)
+        }
+        with self._lock:
+            for name, calls in granted.items():
+                self._left[name] = self._left.get(name, 0) + max(calls - 1, 0)
+        return all(calls > 0 for calls in granted.values())
+
+    def _used_up(self, names: Iterable[str], *, minute: int) -> list[str]:
+        """Take a call of each limit that has one left here; return the others."""
+        with self._lock:
+            if minute != self._minute:
+                self._minute, self._left = minute, {}
+            missing = [name for name in names if not self._left.get(name)]
+            for name in names:
+                if name not in missing:
+                    self._left[name] -= 1
+        return missing
+
+
 @cache
-def counters() -> Counters:
-    """Return the counters of this process; connections are made when they are first needed."""
-    return Counters(settings.BROKER_URL)
+def allowances() -> Allowances:
+    """Return the allowances of this process; connections are made when they are first needed."""
+    return Allowances(Counters(settings.BROKER_URL))
 
 
 def _refuse_beyond(limits: dict[str, int], *, now: float) -> None:
     minute, second = divmod(int(now), WINDOW)
-    found = counters().add([f"rate:{key}:{minute}" for key in limits])
-    if found is None or all(count <= limit for count, limit in zip(found, limits.values(), strict=True)):
+    if allowances().take(limits, minute=minute):
         return
     message = _("You sent more requests than are answered in a minute. Go on after the seconds in Retry-After.")
     raise Problem(429, "too_many_requests", message, headers={"Retry-After": str(WINDOW - second)})

@@ -15,7 +15,7 @@ from registry import throttling
 from registry.callers import create_token
 from registry.models import IdempotentAnswer, Token
 from registry.rights import Role
-from registry.throttling import Counters
+from registry.throttling import BLOCKS, Allowances, Counters
 from tests.conftest import Api, make_person
 from tests.registry.test_api import UNKNOWN, problem
 
@@ -137,7 +137,7 @@ def test_threads_count_together(limits, person):
     seen = []
 
     def count():
-        seen.extend(counters.add([key])[0] for _call in range(50))
+        seen.extend(counters.add({key: 1})[0] for _call in range(50))
 
     threads = [threading.Thread(target=count) for _thread in range(4)]
     for thread in threads:
@@ -146,6 +146,53 @@ def test_threads_count_together(limits, person):
         thread.join()
 
     assert sorted(seen) == list(range(1, 201))
+
+
+@pytest.mark.parametrize("limit", [1, 99, 200, 1_999])
+def test_threads_of_one_process_are_answered_exactly_as_often_as_the_limit_says(limit):
+    allowances, name = Allowances(Counters(django_settings.BROKER_URL)), str(uuid4())
+    answered = []
+
+    def call():
+        answered.extend(allowances.take({name: limit}, minute=1) for _call in range(600))
+
+    threads = [threading.Thread(target=call) for _thread in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(answered) == limit
+
+
+def test_processes_together_never_answer_more_and_a_block_less_at_most():
+    processes, name = [Allowances(Counters(django_settings.BROKER_URL)) for _process in range(3)], str(uuid4())
+
+    first = [processes[0].take({name: 500}, minute=1)]
+    answered = first + [processes[1].take({name: 500}, minute=1) for _call in range(600)]
+    answered += [processes[2].take({name: 500}, minute=1) for _call in range(10)]
+
+    assert sum(answered) == 500 - (500 // BLOCKS - 1)
+
+
+def test_few_calls_ask_the_broker(monkeypatch):
+    counters, asked = Counters(django_settings.BROKER_URL), []
+    monkeypatch.setattr(counters, "_ask", lambda commands: asked.append(commands) or [10**6] * len(commands))
+    allowances, name = Allowances(counters), str(uuid4())
+
+    for _call in range(120):
+        allowances.take({name: 10**9}, minute=1)
+
+    assert len(asked) == 2
+
+
+def test_what_was_left_of_a_minute_is_no_good_in_the_next():
+    allowances, name = Allowances(Counters(django_settings.BROKER_URL)), str(uuid4())
+    allowances.take({name: 1_000}, minute=1)
+
+    answered = [allowances.take({name: 1}, minute=2) for _call in range(2)]
+
+    assert answered == [True, False]
 
 
 def test_counters_are_forgotten_and_hold_no_token(limits, person, clock):
@@ -165,7 +212,7 @@ def test_while_the_broker_is_down_every_request_goes_through_and_waits_once(limi
     with socket.socket() as nobody_listens:
         nobody_listens.bind(("127.0.0.1", 0))
         down = Counters(f"redis://127.0.0.1:{nobody_listens.getsockname()[1]}/0")
-        monkeypatch.setattr(throttling, "counters", lambda: down)
+        monkeypatch.setattr(throttling, "allowances", lambda: Allowances(down))
 
         assert statuses(Api(create_token(person)[0]), 5) == [200] * 5
 
@@ -179,9 +226,9 @@ def test_a_broker_that_is_silent_holds_a_request_up_for_a_moment_and_the_next_no
     with socket.create_server(("127.0.0.1", 0)) as silent:
         counters = Counters(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         began = time.monotonic()
-        assert counters.add(["key"]) is None
+        assert counters.add({"key": 1}) is None
         first = time.monotonic() - began
-        assert counters.add(["key"]) is None
+        assert counters.add({"key": 1}) is None
 
     assert first < 2
     assert time.monotonic() - began - first < 0.05
@@ -190,16 +237,16 @@ def test_a_broker_that_is_silent_holds_a_request_up_for_a_moment_and_the_next_no
 def test_calls_are_counted_again_when_the_broker_is_back(monkeypatch):
     counters = Counters(django_settings.BROKER_URL)
     key = str(uuid4())
-    assert counters.add([key]) == [1]
+    assert counters.add({key: 1}) == [1]
     with socket.socket() as nobody_listens:
         nobody_listens.bind(("127.0.0.1", 0))
         good = counters._pool
         counters._thread.connection.disconnect()
         counters._pool = Counters(f"redis://127.0.0.1:{nobody_listens.getsockname()[1]}/0")._pool
         counters._thread.__dict__.pop("connection")
-        assert counters.add([key]) is None
+        assert counters.add({key: 1}) is None
         counters._pool = good
 
-    assert counters.add([key]) is None
+    assert counters.add({key: 1}) is None
     monkeypatch.setattr(counters, "_ask_again_at", time.monotonic())
-    assert counters.add([key]) == [2]
+    assert counters.add({key: 1}) == [2]
