@@ -15,7 +15,7 @@ from django.db import connection
 from crf.checks import reads_of
 from crf.forms import Form, all_forms, forms_by_name, patient_form
 from crf.storage import read_partial_dates, table_of
-from registry.database import several
+from registry.database import fetch_all
 
 Reads = Mapping[str, tuple[str, ...]]
 """Variables by form name."""
@@ -60,18 +60,16 @@ def known_patients(
     ordered = tuple(form for form in all_forms() if form in forms)
     statements = _statements(ordered, hold=hold, every_number=every_number)
     wanted = ",".join(sorted(set(record_ids)))
-    parameters = [wanted, ",".join(sites), *[wanted] * (len(statements) - 1)]
+    parameters = [[wanted, ",".join(sites)], *[[wanted]] * (len(statements) - 1)]
     reads = reads_of_forms(ordered)
-    with several("; ".join(statements), parameters) as cursor:
-        known = _patients(cursor.fetchall(), reads)
-        for name in _other_forms(reads):
-            cursor.nextset()
-            _add_rows(known, name, reads[name], cursor.fetchall())
-        for form in (form for form in ordered if form.repeating):
-            cursor.nextset()
-            for record_id, numbers in cursor.fetchall():
-                if record_id in known and numbers is not None:
-                    known[record_id].taken[form] = set(numbers) if every_number else {numbers}
+    patients, *found = fetch_all(*zip(statements, parameters, strict=True))
+    known, others = _patients(patients, reads), _other_forms(reads)
+    for name, rows in zip(others, found[: len(others)], strict=True):
+        _add_rows(known, name, reads[name], rows)
+    for form, rows in zip(filter(_repeats, ordered), found[len(others) :], strict=True):
+        for record_id, numbers in rows:
+            if record_id in known and numbers is not None:
+                known[record_id].taken[form] = set(numbers) if every_number else {numbers}
     return known
 
 
@@ -92,8 +90,12 @@ def _statements(forms: tuple[type[Form], ...], *, hold: bool, every_number: bool
     return [
         _statement_of_patients(_patient_variables(reads), hold=hold),
         *(_statement_of_rows(forms_by_name()[name], reads[name]) for name in _other_forms(reads)),
-        *(_statement_of_numbers(form, every=every_number) for form in forms if form.repeating),
+        *(_statement_of_numbers(form, every=every_number) for form in filter(_repeats, forms)),
     ]
+
+
+def _repeats(form: type[Form]) -> bool:
+    return form.repeating
 
 
 def _statement_of_patients(variables: Iterable[str], *, hold: bool) -> str:

@@ -28,7 +28,7 @@ from crf.forms import Form, all_forms, patient_form
 from crf.models.data_query import DataQuery, DataQueryStep, QueryOrigin, QueryState, StepKind
 from crf.refusals import NotAllowed, NotFound
 from crf.storage import Entry
-from registry.database import execute, several
+from registry.database import execute, fetch_all
 from registry.rights import Caller, Right
 
 Place = tuple[str, str, int]
@@ -151,14 +151,8 @@ def _soft_reads(form: type[Form]) -> Mapping[str, frozenset[str]]:
 
 def _entries_of(readers: Mapping[type[Form], Collection[str]]) -> list[Entry]:
     """Return the entries of patients, by form, in one round trip."""
-    statements = [_statement_of_entries(form) for form in readers]
-    entries: list[Entry] = []
-    with several("; ".join(statements), [",".join(patients) for patients in readers.values()]) as cursor:
-        for index, form in enumerate(readers):
-            if index:
-                cursor.nextset()
-            entries += [storage.entry_of(form, row) for row in cursor.fetchall()]
-    return entries
+    found = fetch_all(*[(_statement_of_entries(form), [",".join(patients)]) for form, patients in readers.items()])
+    return [storage.entry_of(form, row) for form, rows in zip(readers, found, strict=True) for row in rows]
 
 
 def _statement_of_entries(form: type[Form]) -> str:

@@ -18,7 +18,7 @@ from django.db import connection
 from crf.fields import PartialDateField, Variable
 from crf.forms import Form, Status
 from crf.partial_dates import PartialDate
-from registry.database import execute
+from registry.database import execute, fetch_all
 from registry.measures import entries_were_saved
 
 BESIDE = ("record_id", "site_id", "instance", "status", "version", "missing", "locked", "updated_at")
@@ -109,9 +109,7 @@ def select_entries(
         f"SELECT {table.entry_columns()} FROM {table.quoted}"  # noqa: S608 -- identifiers of the declaration
         f" WHERE deleted_at IS {'NOT ' if deleted else ''}NULL AND {where} ORDER BY record_id, instance"
     )
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return [entry_of(form, row) for row in cursor.fetchall()]
+    return [entry_of(form, row) for row in fetch_all((sql, parameters))[0]]
 
 
 def insert_entries(form: type[Form], entries: Sequence[Entry], *, beside: Mapping[str, Sequence[Any]]) -> None:
@@ -152,8 +150,7 @@ def update_entry(entry: Entry, *, changed: Collection[str]) -> None:
     assignments = ", ".join(f"{connection.ops.quote_name(name)} = %s" for name in names)
     values: list[Any] = [entry.status.value, entry.version, json.dumps(entry.missing), entry.updated_at]
     sql = f"UPDATE {table.quoted} SET {assignments} WHERE record_id = %s AND instance = %s"  # noqa: S608 -- identifiers of the declaration
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*values, *_stored(entry, changed), entry.record_id, entry.instance])
+    execute(sql, [*values, *_stored(entry, changed), entry.record_id, entry.instance])
     entries_were_saved(entry.form.form_name(), number=1)
 
 

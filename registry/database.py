@@ -1,79 +1,157 @@
 """Statements of the hot path: those that every request or entry makes, prepared once on each connection.
 
 They run on Django's connection, in its transaction and with its exceptions, but not through its cursor, which binds
-parameters in Python and has the server plan each statement anew (docs/performance.md, "Where the time goes").
+parameters in Python and has the server plan each statement anew. Several go in one message and their answers come in
+one, by the pipeline mode of libpq: the two processes wake each other once for all of them (docs/performance.md, "Where
+the time goes").
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+import select
+from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import count
 from threading import local
 from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connection, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import DEFAULT_DB_ALIAS, connections
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 Row = tuple[Any, ...]
+Statement = tuple[str, Sequence[Any]]
+"""A constant text with %s in the place of each parameter, and the parameters; the server infers their types."""
+
+FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
+
+
+def fetch_row(sql: str, parameters: Sequence[Any]) -> Row | None:
+    """Return the first row that a constant statement gives, None when there is none."""
+    rows = fetch_all((sql, parameters))[0]
+    return rows[0] if rows else None
+
+
+def execute(sql: str, parameters: Sequence[Any]) -> None:
+    """Run a constant statement that gives no rows. Raises Django's database exceptions."""
+    fetch_all((sql, parameters))
+
+
+def fetch_all(*statements: Statement) -> list[list[Row]]:
+    """Run constant statements, one after the other, in one round trip; return the rows of each.
+
+    Each sees what was committed before it began. The first that fails ends it. Raises Django's database exceptions.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    with database.wrap_database_errors:
+        database.ensure_connection()
+        try:
+            return _messenger_on(database.connection).fetch_all(statements)
+        finally:
+            if database.connection.closed:
+                database.close()
 
 
 class _Kept(local):
-    """The cursors of a thread on its present connection, by statement.
+    """The messenger of a thread on its present connection."""
 
-    A cursor that runs its statement again has the ways to write the parameters and to read the rows at hand, which
-    are half the work of running it.
-    """
-
-    def __init__(self) -> None:
-        self.driver: psycopg.Connection[Row] | None = None
-        self.cursors: dict[str, psycopg.Cursor[Row]] = {}
-
-    def cursor(self, sql: str, *, on: psycopg.Connection[Row]) -> psycopg.Cursor[Row]:
-        """Return the cursor of a statement; on a new connection all are new."""
-        if on is not self.driver:
-            self.driver, self.cursors = on, {}
-        cursor = self.cursors.get(sql)
-        if cursor is None:
-            cursor = self.cursors[sql] = psycopg.Cursor(on)
-        return cursor
+    messenger: "_Messenger | None" = None
 
 
 _kept = _Kept()
 
 
-def fetch_row(sql: str, parameters: Sequence[Any]) -> Row | None:
-    """Return the first row that a constant statement gives, None when there is none."""
-    database = connections[DEFAULT_DB_ALIAS]
-    with database.wrap_database_errors:
-        row: Row | None = _execute(database, sql, parameters).fetchone()
-        return row
+def _messenger_on(driver: psycopg.Connection[Row]) -> "_Messenger":
+    """Return the messenger of a connection; a new connection has a new one."""
+    if _kept.messenger is None or _kept.messenger.driver is not driver:
+        _kept.messenger = _Messenger(driver)
+    return _kept.messenger
 
 
-def execute(sql: str, parameters: Sequence[Any]) -> None:
-    """Run a constant statement that gives no rows. Raises Django's database exceptions."""
-    database = connections[DEFAULT_DB_ALIAS]
-    with database.wrap_database_errors:
-        _execute(database, sql, parameters)
+class _Messenger:
+    """Sends statements over one connection, and knows which of them are prepared there."""
 
+    def __init__(self, driver: psycopg.Connection[Row]) -> None:
+        self.driver = driver
+        self._numbers = count()
+        self._names: dict[str, bytes] = {}
+        self._poll = select.poll()
+        self._poll.register(driver.fileno(), select.POLLIN)
+        self._poll_both = select.poll()
+        self._poll_both.register(driver.fileno(), select.POLLIN | select.POLLOUT)
 
-@contextmanager
-def several(sql: str, parameters: Sequence[Any]) -> Iterator[psycopg.Cursor[Row]]:
-    """Run statements joined by semicolons in one round trip; the cursor is at the rows of the first of them."""
-    with connection.wrap_database_errors:
-        connection.ensure_connection()
-        cursor = psycopg.ClientCursor(connection.connection)
-        cursor.execute(sql.encode(), parameters)
-        yield cursor
+    def fetch_all(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Send statements in one message and return the rows of each. Raises psycopg's exceptions."""
+        writer = Transformer(self.driver)
+        written = [writer.dump_sequence(given, [PyFormat.TEXT] * len(given)) for _sql, given in statements]
+        try:
+            self.driver.pgconn.enter_pipeline_mode()
+            prepared = self._send([sql for sql, _given in statements], written)
+            results = self._received()
+            self.driver.pgconn.exit_pipeline_mode()
+        except BaseException:
+            self.driver.close()  # what was under way on it is unknown
+            raise
+        for result in results:
+            if result.status in FAILED:
+                raise psycopg.errors.error_from_result(result, encoding=self.driver.info.encoding)
+        self._names |= prepared
+        return [self._rows(result) for result in results[-len(statements) :]]
 
+    def _send(self, texts: Sequence[str], parameters: Sequence[Sequence[Any]]) -> dict[str, bytes]:
+        """Send statements, in the transaction that Django wants; return the names of those that this prepares."""
+        connection, prepared = self.driver.pgconn, self._prepared_for(texts)
+        if not self.driver.autocommit and connection.transaction_status == TransactionStatus.IDLE:
+            connection.send_query_params(b"BEGIN", None)
+        for text, name in prepared.items():
+            connection.send_prepare(name, _numbered(text))
+        for text, given in zip(texts, parameters, strict=True):
+            name = self._names.get(text) or prepared.get(text)
+            if name is None:
+                connection.send_query_params(_numbered(text), given)
+            else:
+                connection.send_query_prepared(name, given)
+        connection.pipeline_sync()
+        while connection.flush():
+            self._poll_both.poll()
+            connection.consume_input()
+        return prepared
 
-def _execute(database: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> psycopg.Cursor[Row]:
-    database.ensure_connection()
-    cursor = _kept.cursor(sql, on=database.connection)
-    return cursor.execute(_encoded(sql), parameters, prepare=settings.PREPARE_STATEMENTS)
+    def _prepared_for(self, texts: Iterable[str]) -> dict[str, bytes]:
+        """Return a name for each statement that is to be prepared first."""
+        if not settings.PREPARE_STATEMENTS:
+            return {}
+        return {text: b"ecrf_%d" % next(self._numbers) for text in texts if text not in self._names}
+
+    def _received(self) -> list[PGresult]:
+        """Wait for the answers and return them, those to BEGIN and to preparing first."""
+        connection = self.driver.pgconn
+        results: list[PGresult] = []
+        while True:
+            while connection.is_busy():
+                self._poll.poll()
+                connection.consume_input()
+            result = connection.get_result()
+            if result is None:
+                if connection.status == ConnStatus.BAD:
+                    raise psycopg.OperationalError(connection.get_error_message())
+            elif result.status == ExecStatus.PIPELINE_SYNC:
+                return results
+            else:
+                results.append(result)
+
+    def _rows(self, result: PGresult) -> list[Row]:
+        if not result.ntuples:
+            return []
+        reader = Transformer(self.driver)
+        reader.set_pgresult(result)
+        return reader.load_rows(0, result.ntuples, tuple)
 
 
 @cache
-def _encoded(sql: str) -> bytes:
-    """Return the statement as bytes, always the same: by that a cursor knows it again."""
-    return sql.encode()
+def _numbered(sql: str) -> bytes:
+    """Return a statement with $1, $2, ... in the place of each %s."""
+    numbers = count(1)
+    return re.sub("%s", lambda _found: f"${next(numbers)}", sql).encode()
