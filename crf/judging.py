@@ -13,6 +13,7 @@ from crf.charts import Known, known_patients, new_patient
 from crf.checks import Chart, Derived, Finding, hard_findings, hidden_variables, soft_findings
 from crf.entry import applied, clears, with_entry
 from crf.forms import Form, Status, blank_values
+from crf.locks import forms_without_additions
 from crf.reading import Submission
 from crf.refusals import NotFound
 from crf.storage import Entry, select_entries
@@ -36,7 +37,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Judged:
-    """`saved` is the entry as it is, or a blank one; `typed` as it would be. `unread` and `errors` would refuse it."""
+    """`saved` is the entry as it is, or a blank one; `typed` as it would be. `unread` and `errors` would refuse it.
+
+    A blank one is locked where nothing can be added.
+    """
 
     saved: Entry
     typed: Entry
@@ -109,7 +113,7 @@ def _blank(place: Place, known: Known, *, number: int, now: datetime) -> Entry:
         status=Status.INCOMPLETE,
         version=0,
         missing={},
-        locked=False,
+        locked=place.form in forms_without_additions(known.site, record_id=place.record_id),
         updated_at=now,
         values=values,
     )

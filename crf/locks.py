@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from crf import storage
 from crf.forms import Form, all_forms, forms_by_name, patient_form
@@ -93,6 +93,13 @@ def refuse_unless_allowed(lock_id: int, *, by: Caller) -> Lock:
 def is_locked_anywhere(record_id: str) -> bool:
     """Return whether a lock is in force on the patient or on anything of the patient."""
     return Lock.objects.filter(patient_id=record_id, unlocked_at__isnull=True).exists()
+
+
+def forms_without_additions(site: str, *, record_id: str | None = None) -> frozenset[type[Form]]:
+    """Return the forms to which nothing can be added, at a patient or without one as a new patient of the site."""
+    placed = Lock.objects.filter(Q(patient=None) | Q(patient_id=record_id), site_id=site, instance=None)
+    covered = set(placed.filter(unlocked_at__isnull=True).values_list("form", flat=True))
+    return frozenset(form for form in all_forms() if covered & {None, form.form_name()})
 
 
 def _site_of(target: Target, *, by: Caller) -> str:

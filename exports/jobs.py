@@ -271,7 +271,7 @@ def sweep(*, now: datetime) -> None:
     left = Job.objects.filter(Q(state=State.WAITING) | lapsed)
     with as_the_machine():
         for job in left.filter(attempts__gte=MAX_ATTEMPTS):
-            _fail(job, error=_gave_up(job), code="gave_up")
+            _fail(job, error=_gave_up(), code="gave_up")
         due = left.filter(attempts__lt=MAX_ATTEMPTS, rung_at__lt=now - RING_AGAIN_AFTER)
         unheard = list(due.order_by("created_at").values_list("pk", flat=True))
     for job_id in unheard:
@@ -356,7 +356,7 @@ def _after_break(job: Job, error: Exception) -> None:
             message = _("The server's disk is full. Tell whoever runs it, and ask again when there is room.")
             _fail(job, error=message, code="disk_full")
         elif job.attempts >= MAX_ATTEMPTS:
-            _fail(job, error=_gave_up(job), code="gave_up")
+            _fail(job, error=_gave_up(), code="gave_up")
         else:
             again = {"state": State.WAITING, "claim": None, "heartbeat_at": None, "rung_at": Now()}
             with as_the_machine():
@@ -367,12 +367,12 @@ def _after_break(job: Job, error: Exception) -> None:
         connection.close()
 
 
-def _gave_up(job: Job) -> str:
-    message = _(
-        "It was tried %(attempts)d times and broke off each time. Ask again; if it fails again, "
+def _gave_up() -> str:
+    """Return why a job was given up, without a number in it: it is translated when it is shown."""
+    return _(
+        "It broke off at each attempt. Ask again; if it fails again, "
         "tell whoever runs the server the number of this job."
     )
-    return message % {"attempts": job.attempts}
 
 
 def _log_without_values(job: Job, error: Exception) -> None:

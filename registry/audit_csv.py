@@ -12,7 +12,7 @@ from registry.audit import AuditRecord, Trail, whole_trail
 from registry.rights import Caller
 
 COLUMNS = (
-    *("at", "action", "form", "record_id", "instance", "site", "user", "token", "door", "reason", "request"),
+    *("at", "action", "form", "record_id", "instance", "site", "user", "token", "door", "reason", "request", "import"),
     *("variable", "from", "to"),
 )
 STARTS_A_FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001 -- the full-width ones that spreadsheets take as well
@@ -32,6 +32,7 @@ def beside(record: AuditRecord) -> dict[str, Any]:
         "door": record.actor.get("door"),
         "reason": record.actor.get("reason"),
         "request": record.actor.get("request"),
+        "import": record.actor.get("import"),
     }
 
 

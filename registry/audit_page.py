@@ -164,7 +164,7 @@ def _row(record: AuditRecord) -> Row:
         action=words.action_in_words(record.action),
         thing=words.thing_in_words(record.form),
         who=actor.get("username") or actor.get("database_role") or "",
-        door=words.door_in_words(actor.get("door") or ""),
+        door=words.door_in_words(actor.get("door") or "", import_id=actor.get("import")),
         reason=actor.get("reason") or "",
         changes=[
             (

@@ -38,6 +38,10 @@ RECORD = Component(
             "door": {"type": ["string", "null"]},
             "reason": {"type": ["string", "null"]},
             "request": {"type": ["string", "null"]},
+            "import": {
+                "type": ["integer", "null"],
+                "description": "The import of a file that made or undid the change",
+            },
             "changes": {
                 "type": "object",
                 "additionalProperties": {

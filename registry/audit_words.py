@@ -20,6 +20,7 @@ DOORS: Final[Mapping[str, Any]] = {
     "page": gettext_lazy("pages"),
     "pages": gettext_lazy("pages"),
     "redcap": gettext_lazy("REDCap API"),
+    "import": gettext_lazy("import of a file"),
     "command": gettext_lazy("command on the server"),
     "job": gettext_lazy("background job"),
     "sql": gettext_lazy("directly in the database"),
@@ -55,9 +56,10 @@ DIGESTS: Final = frozenset({"basis", "sha256"})
 """Columns that say nothing to people; the CSV file has them."""
 
 
-def door_in_words(door: str) -> str:
-    """Return the name of a door for people."""
-    return str(DOORS.get(door, door))
+def door_in_words(door: str, *, import_id: int | None = None) -> str:
+    """Return the name of a door for people, with the number of the import that came through it."""
+    words = str(DOORS.get(door, door))
+    return words if import_id is None else f"{words} {import_id}"
 
 
 def action_in_words(action: str) -> str:
@@ -98,6 +100,8 @@ def value_in_words(form: str, name: str, value: Any) -> str:
     field = _field(form, name)
     if isinstance(field, models.DateTimeField) and isinstance(value, str):
         return value[:16].replace("T", " ")
+    if isinstance(value, bool) and not getattr(field, "codes", None):
+        return _("Yes") if value else _("No")
     text = _text(value)
     label = _label(field, value)
     return f"{text} ({label})" if label and label != text else text

@@ -8,8 +8,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from crf.forms import Form, MissingReason, Status
-from crf.pages.form_fields import choice_label
 from crf.pages.typed import Reading, Text, Typed, asked_on_the_page, typed_of
+from crf.pages.values import choice_label
 from crf.storage import Entry
 from crf.versions import changes_since
 

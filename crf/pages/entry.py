@@ -19,7 +19,7 @@ from crf import drafts
 from crf import entry as service
 from crf.api.views import refusal
 from crf.disclosures import note_reading
-from crf.forms import Form, patient_form
+from crf.forms import Form, Status, patient_form
 from crf.judging import Judged, Place, judge
 from crf.pages import entry_context as context
 from crf.pages.conflicts import Conflict, conflict_between, undecided
@@ -156,7 +156,9 @@ class EntryPage(OfAForm):
     def tell(self, saved: Entry) -> None:
         """Say on the next page that the entry was saved: by its number, never by a value."""
         name = f"{_(self.form.title())} {saved.instance}" if self.form.repeating else saved.record_id
-        told = _("%(name)s is saved.") % {"name": name}
+        is_incomplete = saved.status == Status.INCOMPLETE
+        words = _("%(name)s is saved as incomplete.") if is_incomplete else _("%(name)s is saved.")
+        told = words % {"name": name}
         if number := len(saved.warnings):
             found = ngettext("One value is unusual.", "%(number)d values are unusual.", number) % {"number": number}
             messages.warning(self.request, f"{told} {found}")

@@ -16,20 +16,19 @@ from crf.disclosures import note_reading
 from crf.fields import FileField, NotesField
 from crf.forms import Form, Status, all_forms, patient_form, repeating_forms
 from crf.judging import Judged, Place
+from crf.locks import forms_without_additions
 from crf.models.data_query import QueryState
 from crf.models.draft import Draft
 from crf.pages.branching import branching_json
 from crf.pages.conflicts import Conflict
-from crf.pages.form_fields import choice_label, derived_at, missing_reasons, sections_of, statuses
+from crf.pages.form_fields import derived_at, missing_reasons, sections_of, statuses
 from crf.pages.typed import EXPLAIN, Reading, Typed, typed_of
+from crf.pages.values import is_short, worded
 from crf.reading import Problem
 from crf.standing import standings_of
 from crf.storage import Entry, select_entries, table_of
 from crf.warnings import queries_of, warned
 from registry.rights import Caller, Right
-
-SHORT = 12
-"""Characters of a cell that stay on one line: a date, a number."""
 
 # Addresses
 
@@ -147,6 +146,8 @@ def of_entry(
         "standing": None if place.is_new else standings_of([saved], by=by)[0],
         "sections": sections,
         "may_enter": may_enter,
+        "is_locked": saved.locked,
+        "is_closed": place.is_new and saved.locked and typed.is_blank(),
         "version": saved.version if version is None else version,
         "statuses": statuses(typed.status, new=place.is_new),
         "missing_reasons": missing_reasons(),
@@ -169,6 +170,7 @@ def _heading(place: Place, saved: Entry) -> dict[str, Any]:
     return {
         "form": form,
         "form_name": form.form_name(),
+        "takes_photographs": any(isinstance(kind, FileField) for kind in form.variables().values()),
         "title": _(form.title()),
         "repeating": form.repeating,
         "is_new": place.is_new,
@@ -283,14 +285,16 @@ def _as_fields(typed: Typed) -> Any:
 
 def of_table(place: Place, *, site: str, by: Caller) -> dict[str, Any]:
     """Return what the table of a form of a patient shows."""
-    form = place.form
+    form, may_enter = place.form, by.may(Right.ENTER, at=site)
+    is_closed = form in forms_without_additions(site, record_id=place.record_id)
     return {
         "form": form,
         "form_name": form.form_name(),
         "title": _(form.title()),
         "record_id": place.record_id,
         "site": site,
-        "may_enter": by.may(Right.ENTER, at=site),
+        "may_enter": may_enter and not is_closed,
+        "is_closed": may_enter and is_closed,
         "patient_address": address_of_patient(place.record_id or ""),
         "new_address": address_at(place),
         "tabs": tabs(form, place.record_id),
@@ -329,11 +333,9 @@ def _row(entry: Entry, names: Sequence[str], *, queries: int) -> dict[str, Any]:
 
 
 def _cell(entry: Entry, name: str) -> dict[str, Any]:
-    variable, value = entry.form.variables()[name], entry.values[name]
-    codes = value if isinstance(value, list) else [variable.to_text(value)]
-    text = ", ".join(choice_label(variable, code) for code in codes if code)
+    text = worded(entry.form.variables()[name], entry.values[name])
     reason = dict(missing_reasons()).get(entry.missing.get(name, ""), "")
-    return {"text": text, "missing": reason, "in_one_line": not variable.codes and len(text) <= SHORT}
+    return {"text": text, "missing": reason, "in_one_line": is_short(text)}
 
 
 def _queries(form: type[Form], record_id: str, *, by: Caller) -> Mapping[int, int]:

@@ -13,6 +13,7 @@ from crf.forms import Form, MissingReason, Status
 from crf.judging import Judged
 from crf.pages.branching import in_words
 from crf.pages.typed import Reading, Typed
+from crf.pages.values import choice_label, is_graded
 from crf.warnings import Warned
 
 WIDGETS: Mapping[str, str] = {
@@ -170,22 +171,11 @@ def _kind(variable: Variable) -> str:
     return "date" if variable.validation in ("date_ymd", "partial_date") else "text"
 
 
-def choice_label(variable: Variable, code: str) -> str:
-    """Return the label of a code, with the code before it where it is a grade that people know by its number."""
-    label = _(variable.codes[code]) if code in variable.codes else code
-    return f"{code} {label}" if _is_graded(variable) and code in variable.codes else label
-
-
-def _is_graded(variable: Variable) -> bool:
-    digits = all(len(code) == 1 and code.isdecimal() for code in variable.codes)
-    return digits and variable.field_type != "yesno"
-
-
 def _key(variable: Variable, number: int, code: str) -> str:
     """Return the key that selects a choice: y or n, the digit that is its code, else its place."""
     if variable.field_type == "yesno":
         return choice_label(variable, code)[:1].lower()
-    return code if _is_graded(variable) else str(number) if number <= MAX_DIGIT else ""
+    return code if is_graded(variable) else str(number) if number <= MAX_DIGIT else ""
 
 
 def _shown(choices: Sequence[Choice], text: Any, missing: str) -> str:

@@ -10,14 +10,16 @@ from crf.deletions import deleted_entries
 from crf.disclosures import note_reading
 from crf.fields import DateField, FileField, NumberField, PartialDateField
 from crf.forms import Form, all_forms, patient_form
+from crf.locks import forms_without_additions
 from crf.pages import addresses
 from crf.pages.courses import course_of, table_of
 from crf.pages.sites import shown_deletions
-from crf.pages.values import worded
+from crf.pages.values import is_short, worded
 from crf.pages.views import DataPage
 from crf.pages.work import status_of
 from crf.patient_overview import EntryOverview, PatientOverview, overview_of
 from crf.standing import standing_of_patient
+from crf.storage import Entry
 from crf.timeline import draw
 from registry.models import Site
 from registry.rights import Right, there
@@ -37,6 +39,7 @@ class PatientPage(DataPage):
         note_reading(patient_form(), [known.patient])
         site = known.patient.site
         enters = self.by.may(Right.ENTER, at=site)
+        closed = forms_without_additions(site, record_id=record_id)
         shown = {
             "known": known,
             "record_id": record_id,
@@ -44,7 +47,7 @@ class PatientPage(DataPage):
             "facts": _facts(known),
             "status": status_of(known.patient.status),
             "patient_href": addresses.of_form(record_id, patient_form().form_name()),
-            "forms": [_form(form, known, enters=enters) for form in all_forms()],
+            "forms": [_form(form, known, enters=enters, adds=enters and form not in closed) for form in all_forms()],
             "missing": [_missing(entry) for entry in known.every if entry.blank],
             "drawing": draw(course_of(known)),
             "table": table_of(known),
@@ -70,8 +73,8 @@ def _facts(known: PatientOverview) -> list[tuple[str, str]]:
     return [*named[:2], *doses, *named[2:]]
 
 
-def _form(form: type[Form], known: PatientOverview, *, enters: bool) -> dict[str, Any]:
-    """Return a form with its entries as the page shows it."""
+def _form(form: type[Form], known: PatientOverview, *, enters: bool, adds: bool) -> dict[str, Any]:
+    """Return a form with its entries as the page shows it, to be added to only where `adds`."""
     name, record_id = form.form_name(), known.patient.record_id
     columns = summarised(form)
     return {
@@ -81,7 +84,7 @@ def _form(form: type[Form], known: PatientOverview, *, enters: bool) -> dict[str
         "columns": [{"label": _(form.variables()[name].label), "kind": _kind(form, name)} for name in columns],
         "entries": [_entry(entry, columns, enters=enters) for entry in known.entries[name]],
         "href": addresses.of_form(record_id, name),
-        "new": addresses.of_new_entry(record_id, name) if form.repeating and enters else "",
+        "new": addresses.of_new_entry(record_id, name) if form.repeating and adds else "",
     }
 
 
@@ -98,17 +101,11 @@ def summarised(form: type[Form]) -> list[str]:
 
 def _entry(known: EntryOverview, columns: list[str], *, enters: bool) -> dict[str, Any]:
     entry = known.entry
-    variables, name = entry.form.variables(), entry.form.form_name()
+    name = entry.form.form_name()
     return {
         "instance": entry.instance,
         "href": addresses.of_entry(entry.record_id, name, entry.instance),
-        "values": [
-            {
-                "text": worded(variables[column], entry.values[column], missing=entry.missing.get(column)),
-                "kind": "muted" if column in entry.missing else _kind(entry.form, column),
-            }
-            for column in columns
-        ],
+        "values": [_value(entry, column) for column in columns],
         "status": status_of(entry.status),
         "locked": entry.locked,
         "verified_by": ", ".join(known.verified_by),
@@ -118,6 +115,13 @@ def _entry(known: EntryOverview, columns: list[str], *, enters: bool) -> dict[st
         "updated_at": entry.updated_at,
         "delete": addresses.of_deletion(entry.record_id, name, entry.instance) if enters and not entry.locked else "",
     }
+
+
+def _value(entry: Entry, name: str) -> dict[str, str]:
+    """Return a cell: its text, and the class that it has."""
+    text = worded(entry.form.variables()[name], entry.values[name], missing=entry.missing.get(name))
+    kind = "muted" if name in entry.missing else _kind(entry.form, name)
+    return {"text": text, "kind": kind or ("short" if is_short(text) else "")}
 
 
 def _kind(form: type[Form], name: str) -> str:

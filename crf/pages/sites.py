@@ -73,12 +73,13 @@ class SiteHome(DataPage):
             # The address says what is sorted and filtered, never what was searched.
             part["HX-Replace-Url"] = _address(site.code, asked)
             return part
-        enters = self.by.may(Right.ENTER, at=site.code)
+        standing = standing_of_site(site.code, by=self.by)
+        adds = self.by.may(Right.ENTER, at=site.code) and not standing.locks_in_force
         shown |= {
-            "standing": standing_of_site(site.code, by=self.by),
+            "standing": standing,
             "totals": totals_of_sites([site.code])[site.code],
             "work": work_of(self.by, sites=[site.code]),
-            "new_patient": addresses.of_new_patient(site.code) if enters else "",
+            "new_patient": addresses.of_new_patient(site.code) if adds else "",
             "states": [(state.value, word) for state, word in STATE_WORDS.items()],
             "forms": [(form.form_name(), _(form.title())) for form in all_forms()],
             "legend": [(state.value, STATE_WORDS[state]) for state in CellState],

@@ -82,6 +82,37 @@ def test_a_coordinator_enters_a_whole_patient_by_keyboard_alone(at, typist):
     assert Draft.objects.count() == 0
 
 
+def test_the_bar_stays_one_line_on_a_tablet_whatever_the_name_is(at):
+    person = make_person(Role.DATA_MANAGER, username="somebody")
+    person.full_name = "Professor Somebody with quite a long Name-Indeed"
+    person.save()
+    tab = at(person=person, size="tablet")
+    tab.goto("/")
+
+    tops = tab.locator(".bar a:visible, .bar summary, .bar-own button").evaluate_all(
+        "(links) => links.map((link) => Math.round(link.getBoundingClientRect().top / 20))"
+    )
+
+    assert len(set(tops)) == 1
+    assert tab.locator(".bar summary").get_attribute("title") == person.full_name
+
+
+def test_enter_goes_on_from_a_list_and_changes_nothing_in_it(at, typist):
+    saved("patient", by=caller_now(typist))
+    tab = at(person=typist)
+    tab.goto(f"{DOSING}new/")
+    reason, drug = tab.locator("#f-dose_reason"), tab.locator("#f-antithrombotic")
+
+    reason.focus()
+    tab.keyboard.type("I")
+    tab.keyboard.press("Enter")
+    tab.keyboard.type("Ac")
+
+    expect(drug).to_be_focused()
+    expect(drug).to_have_value("aspirin")
+    expect(reason).to_have_value("initiation")
+
+
 def test_fields_come_and_go_with_the_answers_and_one_that_holds_a_value_stays(at, typist):
     tab = at(person=typist)
     tab.goto(NEW_PATIENT)

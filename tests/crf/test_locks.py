@@ -7,7 +7,7 @@ from django.db import IntegrityError, connection, transaction
 
 from crf import locks as service
 from crf.entry import change_entry, create_entries, create_entry, delete_entry, get_entry
-from crf.forms import forms_by_name
+from crf.forms import all_forms, forms_by_name
 from crf.loading import NotLoaded, load_folder
 from crf.locks import Target
 from crf.models.lock import Lock
@@ -214,6 +214,29 @@ def test_a_patient_with_a_lock_anywhere_is_not_deleted(target, coordinator, data
 
     with pytest.raises(Locked):
         delete(patient, by=coordinator)
+
+
+@pytest.mark.parametrize(
+    ("place", "of_the_patient", "of_the_site"),
+    [("instance", set(), set()), ("form", {"dosing"}, set()), ("patient", None, set()), ("site", None, None)],
+)
+def test_what_takes_no_additions_is_known_before_one_is_tried(
+    place, of_the_patient, of_the_site, data_manager, coordinator, dose
+):
+    every = {form.form_name() for form in all_forms()}
+    placed = lock(TARGETS[place], by=data_manager)
+
+    with acting(coordinator, door=Door.REST):
+        there = {form.form_name() for form in service.forms_without_additions("MTP", record_id="MTP-001")}
+        new = {form.form_name() for form in service.forms_without_additions("MTP")}
+        elsewhere = service.forms_without_additions("NIM")
+    unlock(placed, by=data_manager)
+
+    assert there == (every if of_the_patient is None else of_the_patient)
+    assert new == (every if of_the_site is None else of_the_site)
+    assert elsewhere == frozenset()
+    with acting(coordinator, door=Door.REST):
+        assert service.forms_without_additions("MTP", record_id="MTP-001") == frozenset()
 
 
 @pytest.mark.parametrize("target", TARGETS)

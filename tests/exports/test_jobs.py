@@ -144,7 +144,7 @@ def test_an_unexpected_error_is_tried_three_times_and_then_told(job, runner):
         states.append((job.state, job.attempts))
 
     assert states == [("waiting", 1), ("waiting", 2), ("failed", 3), ("failed", 3)]
-    assert job.error.startswith("It was tried 3 times and broke off each time.")
+    assert job.error.startswith("It broke off at each attempt.")
 
 
 def test_neither_the_row_nor_the_log_quotes_an_unexpected_error(job, runner, caplog):
@@ -364,7 +364,7 @@ def test_a_job_whose_workers_died_three_times_fails_and_says_so(job, rung):
 
     job.refresh_from_db()
     assert (job.state, job.claim, rung) == (State.FAILED, None, [])
-    assert job.error.startswith("It was tried 3 times and broke off each time.")
+    assert job.error.startswith("It broke off at each attempt.")
 
 
 def test_without_a_broker_the_sweep_stops_ringing_and_keeps_the_jobs_due(job, data_manager, monkeypatch):

@@ -135,7 +135,7 @@ def test_a_job_that_kills_each_of_its_workers_fails_after_the_third(worker, long
     until(lambda: long_export.has_ended, job=long_export)
 
     assert long_export.state == State.FAILED
-    assert long_export.error.startswith("It was tried 3 times and broke off each time.")
+    assert long_export.error.startswith("It broke off at each attempt.")
     assert Job.objects.get().claim is None
     until(lambda: not list(job_files.folder().iterdir()), job=long_export)
 

@@ -5,7 +5,10 @@ import html
 import io
 
 import pytest
+from django.utils import timezone
 
+from crf.locks import Target, lock
+from registry.acting import Door, acting
 from registry.models import AccessEvent
 from registry.rights import Role
 from tests.crf.examples import saved
@@ -21,6 +24,15 @@ def changed(patient, coordinator):
     """A dose of a patient of MTP that was changed once."""
     dose = saved("dosing", by=coordinator, record_id=patient.record_id)
     return change(dose, {"dose_schedule": "alternate_days"}, by=coordinator, reason="letter of May")
+
+
+def test_a_mark_is_told_as_yes_or_no(changed, data_manager, browser):
+    with acting(data_manager, door=Door.REST):
+        lock(Target(record_id="MTP-001"), reason="cleaned", by=data_manager, now=timezone.now())
+
+    said = words(browser(Role.MONITOR).post(URL, {"record_id": "MTP-001", "form": "dosing"}))
+
+    assert "Changed MTP-001 · Dosing 1 Locked No → to Yes" in said
 
 
 def test_nothing_is_read_before_it_is_asked_for(changed, browser):

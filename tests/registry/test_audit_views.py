@@ -39,6 +39,7 @@ def test_a_change_is_told_with_both_values(changed, reader, coordinator):
         "door": "rest",
         "reason": "=1+1",
         "request": None,
+        "import": None,
         "changes": {"dose_mg": {"from": 5, "to": 7}},
         "details": {},
     }

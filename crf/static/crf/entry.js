@@ -149,7 +149,8 @@ class EntryForm {
   key(event) {
     const { target, key } = event;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (key === "Enter" && target.matches("input") && !event.defaultPrevented) {
+    // On a closed list too: it would open there, and what is typed next would choose in it. Space and arrows open it.
+    if (key === "Enter" && target.matches("input, select") && !event.defaultPrevented) {
       event.preventDefault();
       this.focusAfter(target);
     } else if (target.closest(".choices")) {

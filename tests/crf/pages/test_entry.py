@@ -1,5 +1,7 @@
 """Every form can be filled in, changed and read on pages, without JavaScript."""
 
+import re
+
 import pytest
 from django.utils import timezone
 
@@ -174,6 +176,94 @@ def test_a_locked_entry_is_shown_read_only_and_says_so_when_it_is_saved_all_the_
     assert refused.status_code == 409
 
 
+ADDITIONS = ["/sites/MTP/", "/patients/MTP-001/", "/patients/MTP-001/dosing/"]
+"""Pages from which a patient or an entry is added."""
+CLOSED = "Nothing can be added here: it is locked."
+
+
+@pytest.mark.parametrize(("target", "closed"), [(Target(site="MTP"), 3), (Target(record_id="MTP-001"), 2), (None, 0)])
+def test_nothing_is_offered_to_be_added_where_a_lock_refuses_it(target, closed, browser, coordinator, data_manager):
+    saved("patient", by=coordinator)
+    if target:
+        with acting(data_manager, door=Door.REST):
+            lock(target, reason="cleaned", by=data_manager, now=timezone.now())
+    client = browser(username="typist")
+
+    offered = [bool(re.search(r'href="[^"]*/new/"', client.get(page).content.decode())) for page in ADDITIONS]
+
+    assert offered == [closed < 3, closed < 2, closed < 2]
+    assert (CLOSED in client.get(ADDITIONS[2]).content.decode()) is bool(closed)
+
+
+@pytest.mark.parametrize("at", ["/sites/MTP/patients/new/", "/patients/MTP-001/dosing/new/"])
+def test_the_page_of_a_new_form_says_at_once_that_a_lock_refuses_it(at, browser, coordinator, data_manager):
+    saved("patient", by=coordinator)
+    client = browser(username="typist")
+    before = client.get(at).content.decode()
+    with acting(data_manager, door=Door.REST):
+        lock(Target(site="MTP"), reason="cleaned", by=data_manager, now=timezone.now())
+
+    page = client.get(at).content.decode()
+
+    assert (CLOSED in before, 'name="status"' in before) == (False, True)
+    assert (CLOSED in page, 'name="status"' in page) == (True, False)
+
+
+def test_what_was_typed_stays_to_be_read_when_the_patient_is_locked_meanwhile(browser, coordinator, data_manager):
+    saved("patient", by=coordinator)
+    client = browser(username="typist")
+    with acting(data_manager, door=Door.REST):
+        lock(Target(record_id="MTP-001"), reason="cleaned", by=data_manager, now=timezone.now())
+
+    refused = client.post(address("entry-new dosing"), sent("dosing", {"dose_start": "2020-02-03"}))
+
+    page = refused.content.decode()
+    assert refused.status_code == 422
+    assert "Nothing was saved yet" in page
+    assert "locked" in page
+    assert "2020-02-03" in page
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [("incomplete", "Dosing 1 is saved as incomplete."), ("complete", "Dosing 1 is saved.")]
+)
+def test_after_saving_it_is_said_that_something_lacks(status, words, browser, coordinator):
+    saved("patient", by=coordinator)
+    client = browser(username="typist")
+
+    saving = client.post(address("entry-new dosing"), sent("dosing", status=status))
+
+    assert words in client.get(saving["Location"]).content.decode()
+
+
+def test_a_new_patient_leads_back_to_the_site(browser):
+    page = browser().get("/sites/MTP/patients/new/").content.decode()
+
+    assert '<a href="/sites/MTP/">MTP</a>' in page
+
+
+def test_values_in_the_table_have_their_units_and_grades_their_numbers(browser, coordinator):
+    saved("patient", by=coordinator)
+    saved("dosing", by=coordinator, record_id="MTP-001")
+    saved("adverse_event", by=coordinator, record_id="MTP-001")
+    client = browser(username="typist")
+
+    doses = client.get(address("entries dosing")).content.decode()
+    events = [client.get(page).content.decode() for page in (address("entries adverse_event"), "/patients/MTP-001/")]
+
+    assert '<td class="one-line">5 mg</td>' in doses
+    assert all(re.search(r"<td[^>]*>1 Mild</td>", page) for page in events)
+
+
+@pytest.mark.parametrize(("form", "takes"), [("lesion_assessment", True), ("dosing", False)])
+def test_the_script_of_photographs_is_there_before_the_form_is_saved(form, takes, browser, coordinator):
+    saved("patient", by=coordinator)
+
+    head = browser(username="typist").get(address(f"entry-new {form}")).content.decode().split("</head>")[0]
+
+    assert ("crf/photographs.js" in head) is takes
+
+
 @pytest.mark.parametrize("form", REPEATING)
 def test_the_table_has_a_row_for_each_instance_and_a_way_to_add_one(form, browser, coordinator):
     saved("patient", by=coordinator)
@@ -216,4 +306,4 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(page, browser, coordi
     assert counts == [QUERIES[page]] * 2
 
 
-QUERIES = {"entry dosing": 12, "entry-new dosing": 7, "entries dosing": 8}
+QUERIES = {"entry dosing": 12, "entry-new dosing": 8, "entries dosing": 9}

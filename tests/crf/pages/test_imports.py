@@ -39,6 +39,29 @@ def test_a_file_is_brought_applied_and_undone(browser, patient):
     assert b"Wrong file" in client.get(brought["Location"]).content
 
 
+def test_the_audit_trail_names_the_import_behind_a_change(browser, api, patient):
+    client = browser(username="typist")
+    brought = bring(client)
+    number = Import.objects.get().pk
+    client.post(brought["Location"], {"step": "apply", "preview": Import.objects.get().preview, "reason": "Abstracted"})
+    asked = {"record_id": "MTP-001", "form": "patient"}
+
+    changed, created = api(Role.MONITOR).get("/api/v1/audit/", asked).json()["results"]
+    page = client.post(reverse("page-audit"), asked).content.decode()
+
+    assert (changed["door"], changed["import"]) == ("import", number)
+    assert created["import"] is None
+    assert f"import of a file {number}<" in page
+
+
+def test_of_a_refused_entry_the_corrected_file_is_the_next_step(browser, patient):
+    client = browser(username="typist")
+
+    page = client.get(bring(client, b"record_id,sex\nMTP-001,X\n")["Location"]).content.decode()
+
+    assert '<a class="button primary" href="/imports/new/">Bring the corrected file</a>' in page
+
+
 def test_a_refused_file_is_told_beside_its_field_with_what_was_chosen(browser, patient):
     response = bring(browser(username="typist"), b"PK\x03\x04", name="file.csv", form="dosing", encoding="cp1252")
 

@@ -146,8 +146,14 @@ def test_a_patient_takes_the_same_queries_whatever_there_is(coordinator, person,
         saved("adverse_event", by=coordinator, record_id="MTP-001")
         saved("lesion_assessment", {"lesion_date": f"2020-0{number + 1}-01"}, by=coordinator, record_id="MTP-001")
 
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         person.get("/patients/MTP-001/")
+
+
+def test_a_patient_leads_to_its_outcome(whole, person):
+    page = person.get("/patients/MTP-001/").content.decode()
+
+    assert 'href="/patients/MTP-001/outcome/"' in page
 
 
 def test_each_entry_leads_to_its_page_and_each_form_to_a_new_one(whole, person):

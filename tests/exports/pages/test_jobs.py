@@ -1,8 +1,11 @@
+import html
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from exports import jobs
 from exports.models import Job, Kind, State
 from registry.models import Person
 from registry.rights import Role
@@ -44,6 +47,18 @@ def test_jobs_of_everybody_are_listed_with_who_and_what_went_wrong_but_not_what_
     for told in ("asker", "the system", "The disk is full.", "MTP, NIM, STR", "Try again", "Call off"):
         assert told in page
     assert "[sex]" not in page
+
+
+def test_why_a_job_was_given_up_is_told_in_the_language_of_the_reader(browser, make_job):
+    job = make_job("MTP", attempts=jobs.MAX_ATTEMPTS)
+    jobs.sweep(now=timezone.now())
+    client = browser(Role.DATA_MANAGER, site=None)
+    client.cookies["django_language"] = "fr"
+
+    page = client.get(JOBS).content.decode()
+
+    assert state_of(job) == State.FAILED
+    assert "Chaque essai a été interrompu." in html.unescape(page)
 
 
 def test_only_jobs_all_of_whose_sites_are_managed_are_listed(browser, make_job):

@@ -7,7 +7,7 @@ from django.conf import settings as now_set
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from registry.accounts.sessions import BEGAN, SEEN, SEEN_IS_KEPT_TO, is_over
+from registry.accounts.sessions import BEGAN, POLL, SEEN, SEEN_IS_KEPT_TO, is_over
 from registry.models import Person
 from tests.registry.accounts.conftest import PASSWORD, events, is_in, sign_in, signed_in
 
@@ -75,6 +75,17 @@ def test_a_request_keeps_the_session_alive(coordinator):
     client.get("/")
 
     assert time.time() - client.session[SEEN] < SEEN_IS_KEPT_TO
+
+
+def test_what_a_page_asks_for_by_itself_does_not_keep_it_alive(coordinator):
+    client = signed_in()
+    age(client, key=SEEN, seconds=SEEN_IS_KEPT_TO)
+    seen, row = client.session[SEEN], Session.objects.get().expire_date
+
+    polled = client.get("/", headers={POLL: "1"})
+
+    assert polled.status_code == 302  # to the site: it is answered, as somebody
+    assert (client.session[SEEN], Session.objects.get().expire_date) == (seen, row)
 
 
 def test_the_row_of_the_session_expires_with_it_and_the_cookie_with_the_browser(coordinator):
