@@ -42,7 +42,7 @@ class Change:
 
 
 def marks_of(entry: Entry, *, queries: Iterable[DataQuery], by: Caller) -> Mapping[str, Marks]:
-    """Return the marks of the variables of an entry that have any, by name; `queries` are all that `by` may see of it."""
+    """Return the marks of the variables of an entry that have any, by name; `queries` are all that `by` sees."""
     form = entry.form
     waiting = Counter((query.variable, query.state) for query in queries if query.state != QueryState.CLOSED)
     trail = Trail(record_id=entry.record_id, form=form.form_name(), instance=entry.instance)

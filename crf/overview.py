@@ -131,11 +131,10 @@ class Grid:
 def totals_of_sites(sites: Iterable[str]) -> dict[str, Totals]:
     """Return the counts of each of `sites`, by code; asked in one question."""
     wanted = sorted(sites)
-    forms = [f"FROM {storage.table_of(form).quoted} WHERE site_id = code AND deleted_at IS NULL" for form in all_forms()]
-    enrolled = f"FROM {storage.table_of(patient_form()).quoted} WHERE site_id = code AND deleted_at IS NULL"
+    forms = [_entries_of(form) for form in all_forms()]
     # What is not complete is counted from the small index that holds it, and the others as the rest.
     counts = (
-        f"(SELECT count(*) {enrolled})",
+        f"(SELECT count(*) {_entries_of(patient_form())})",
         " + ".join(f"(SELECT count(*) {entries})" for entries in forms),
         " + ".join(f"(SELECT count(*) {entries} AND status < {Status.COMPLETE})" for entries in forms),
         " + ".join(f"(SELECT count(*) {entries} AND status = {Status.INCOMPLETE})" for entries in forms),
@@ -147,6 +146,10 @@ def totals_of_sites(sites: Iterable[str]) -> dict[str, Totals]:
             site: Totals(patients, entries, entries - unfinished, incomplete, queries)
             for site, patients, entries, unfinished, incomplete, queries in cursor.fetchall()
         }
+
+
+def _entries_of(form: type[Form]) -> str:
+    return f"FROM {storage.table_of(form).quoted} WHERE site_id = code AND deleted_at IS NULL"
 
 
 def grid_of_site(site: str, asked: Asked) -> Grid:
@@ -180,8 +183,8 @@ _COUNTED: Final = frozenset({CellState.LOCKED, CellState.VERIFIED, CellState.SIG
 class _Question:
     """The SQL of one page of a grid: first the patients of the page, then their cells alone.
 
-    What is sorted by, and filtered by where it takes a count, is summed up over the site; what an index tells of a patient,
-    or holds for few of them, is asked of it; all else is looked up for the patients of the page.
+    What is sorted by, and filtered by where it takes a count, is summed up over the site; what an index tells of a
+    patient, or holds for few of them, is asked of it; all else is looked up for the patients of the page.
     """
 
     site: str
@@ -299,10 +302,12 @@ def _is_in(state: CellState, form: type[Form]) -> str:
         counted = f"{name}.locked" if state == CellState.LOCKED else f"{name}_marks.number"
         return f"({name}.number > 0 AND {counted} = {name}.number)"
     if state == CellState.QUERIES:
-        asked = f"form = '{form.form_name()}' AND {_OPEN}"
-        return f"EXISTS (SELECT FROM crf_dataquery asked WHERE site_id = %s AND asked.record_id = enrolled.record_id AND {asked})"  # noqa: E501, S608 -- constants
+        return (
+            "EXISTS (SELECT FROM crf_dataquery asked WHERE site_id = %s"
+            f" AND asked.record_id = enrolled.record_id AND form = '{form.form_name()}' AND {_OPEN})"
+        )
     some = (
-        f"EXISTS (SELECT FROM {storage.table_of(form).quoted} entry WHERE site_id = %s"  # noqa: S608 -- identifiers of the declaration
+        f"EXISTS (SELECT FROM {storage.table_of(form).quoted} entry WHERE site_id = %s"
         " AND entry.record_id = enrolled.record_id AND deleted_at IS NULL{})"
     )
     match state:

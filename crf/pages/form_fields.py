@@ -30,6 +30,7 @@ WIDGETS: Mapping[str, str] = {
 }
 """Kinds of fields on a page by type of the dictionary; what is not here is a line of text."""
 MAX_DIGIT = 9
+NOTHING = SafeString("")
 LONG_LIST = 8
 """Choices from which a list can be searched."""
 
@@ -71,13 +72,13 @@ class Field:
 
     declared: Declared
     text: str = ""
-    options: SafeString = SafeString("")
+    options: SafeString = NOTHING
     """The elements of its choices."""
     answered: bool = False
     """Whether a choice is made."""
     searchable: bool = False
     missing: str = ""
-    reasons: SafeString = SafeString("")
+    reasons: SafeString = NOTHING
     """The options of why it is missing."""
     shown: str = ""
     """The value in words, for who reads only."""

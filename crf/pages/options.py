@@ -1,4 +1,4 @@
-"""What can be chosen in a field, as elements. A form has a hundred, of which nothing but one mark depends on the entry."""
+"""What can be chosen in a field, as elements: a form has a hundred, in which one mark alone depends on the entry."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
