@@ -111,7 +111,7 @@ def test_what_is_found_takes_the_same_queries_however_much_it_is(
         period = {"dose_start": f"20{number:02d}-01-01", "dose_end": f"20{number:02d}-02-01"}
         saved("dosing", period, by=coordinator, record_id="MTP-001")
         if number in (1, 3):
-            with django_assert_num_queries(6):
+            with django_assert_num_queries(5):
                 page = client.post(URL, asked).content.decode()
             assert page.count('<td class="when">') == number
 
