@@ -4,15 +4,13 @@ Changes are read from the audit trail, so that what a panel tells and what the t
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count
-
-from crf.data_queries import visible_queries
 from crf.forms import Form
-from crf.models.data_query import QueryState
+from crf.models.data_query import DataQuery, QueryState
+from crf.storage import Entry
 from crf.words import Words, reason_in, words_of
 from registry.audit import AuditRecord, Trail, read_trail, told
 from registry.rights import Caller
@@ -43,19 +41,18 @@ class Change:
     after: Words
 
 
-def marks_of(form: type[Form], record_id: str, instance: int, *, by: Caller) -> Mapping[str, Marks]:
-    """Return the marks of the variables of an entry that have any, by name: two questions to the database."""
-    asked = visible_queries(by).filter(patient_id=record_id, form=form.form_name(), instance=instance)
-    waiting = asked.exclude(state=QueryState.CLOSED).order_by().values_list("variable", "state")
-    queries = {(name, state): number for name, state, number in waiting.annotate(number=Count("pk"))}
-    trail = Trail(record_id=record_id, form=form.form_name(), instance=instance)
+def marks_of(entry: Entry, *, queries: Iterable[DataQuery], by: Caller) -> Mapping[str, Marks]:
+    """Return the marks of the variables of an entry that have any, by name; `queries` are all that `by` sees."""
+    form = entry.form
+    waiting = Counter((query.variable, query.state) for query in queries if query.state != QueryState.CLOSED)
+    trail = Trail(record_id=entry.record_id, form=form.form_name(), instance=entry.instance)
     records = read_trail(trail, by=by, most=MOST_CHANGES)
     changes = Counter(name for record in records if record.action == "changed" for name in _touched(record))
-    names = {name for name, _state in queries} | changes.keys()
+    names = {name for name, _state in waiting} | changes.keys()
     return {
         name: Marks(
-            open=queries.get((name, QueryState.OPEN), 0),
-            answered=queries.get((name, QueryState.ANSWERED), 0),
+            open=waiting[name, QueryState.OPEN],
+            answered=waiting[name, QueryState.ANSWERED],
             changes=changes[name],
         )
         for name in names & form.variables().keys()

@@ -131,24 +131,25 @@ class Grid:
 def totals_of_sites(sites: Iterable[str]) -> dict[str, Totals]:
     """Return the counts of each of `sites`, by code; asked in one question."""
     wanted = sorted(sites)
-    parts = [
-        "SELECT site_id, count(*) AS entries, count(*) FILTER (WHERE status = 2) AS complete,"  # noqa: S608 -- identifiers of the declaration
-        f" count(*) FILTER (WHERE status = 0) AS incomplete, {_count_of_patients(form)} AS patients, 0 AS queries"
-        f" FROM {storage.table_of(form).quoted} WHERE site_id = ANY(%s) AND deleted_at IS NULL GROUP BY site_id"
-        for form in all_forms()
-    ]
-    parts.append(
-        f"SELECT site_id, 0, 0, 0, 0, count(*) FROM crf_dataquery"  # noqa: S608 -- constants
-        f" WHERE site_id = ANY(%s) AND {_OPEN} GROUP BY site_id"
+    forms = [_entries_of(form) for form in all_forms()]
+    # What is not complete is counted from the small index that holds it, and the others as the rest.
+    counts = (
+        f"(SELECT count(*) {_entries_of(patient_form())})",
+        " + ".join(f"(SELECT count(*) {entries})" for entries in forms),
+        " + ".join(f"(SELECT count(*) {entries} AND status < {Status.COMPLETE})" for entries in forms),
+        " + ".join(f"(SELECT count(*) {entries} AND status = {Status.INCOMPLETE})" for entries in forms),
+        f"(SELECT count(*) FROM crf_dataquery WHERE site_id = code AND {_OPEN})",  # noqa: S608 -- constants
     )
-    sums = "sum(patients)::int, sum(entries)::int, sum(complete)::int, sum(incomplete)::int, sum(queries)::int"
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT site_id, {sums} FROM ({' UNION ALL '.join(parts)}) counted GROUP BY site_id",  # noqa: S608 -- see above
-            [wanted] * len(parts),
-        )
-        found = {site: Totals(*counts) for site, *counts in cursor.fetchall()}
-    return {site: found.get(site, Totals()) for site in wanted}
+        cursor.execute(f"SELECT code, {', '.join(counts)} FROM unnest(%s::text[]) AS wanted (code)", [wanted])  # noqa: S608 -- see above
+        return {
+            site: Totals(patients, entries, entries - unfinished, incomplete, queries)
+            for site, patients, entries, unfinished, incomplete, queries in cursor.fetchall()
+        }
+
+
+def _entries_of(form: type[Form]) -> str:
+    return f"FROM {storage.table_of(form).quoted} WHERE site_id = code AND deleted_at IS NULL"
 
 
 def grid_of_site(site: str, asked: Asked) -> Grid:
@@ -174,17 +175,16 @@ _MARKS: Final[Mapping[CellState, tuple[str, str, str]]] = {
     CellState.QUERIES: ("crf_dataquery", _OPEN, "count(*)"),
 }
 """Tables of what stands beside entries, which of their rows count, and what is counted."""
-
-
-def _count_of_patients(form: type[Form]) -> str:
-    return "0" if form.repeating else "count(*)"
+_COUNTED: Final = frozenset({CellState.LOCKED, CellState.VERIFIED, CellState.SIGNED})
+"""States that a form of a patient has when all its entries have them: these are summed up over the site."""
 
 
 @dataclass
 class _Question:
     """The SQL of one page of a grid: first the patients of the page, then their cells alone.
 
-    What is sorted or filtered by is summed up over the site; all else is looked up for the patients of the page.
+    What is sorted by, and filtered by where it takes a count, is summed up over the site; what an index tells of a
+    patient, or holds for few of them, is asked of it; all else is looked up for the patients of the page.
     """
 
     site: str
@@ -212,11 +212,12 @@ class _Question:
 
     def _chosen(self) -> str:
         """Return the SQL of the patients of the page: record id, place in the order, and how many match in all."""
-        filtered = self._filter()
+        filtered, sites = self._filter()
         joins = "".join(f" LEFT JOIN ({self._summary(name)}) of_{name} USING (record_id)" for name in self._summed_up())
         where, parameters = ["enrolled.site_id = %s", "enrolled.deleted_at IS NULL"], [self.site]
         if filtered:
             where.append(filtered)
+            parameters += sites
         if self.asked.search:
             where.append("strpos(record_id, %s) > 0")
             parameters.append(self.asked.search.upper())
@@ -239,24 +240,26 @@ class _Question:
             f"ORDER BY COALESCE({form}.lowest, -1) {direction}, COALESCE({form}.number, 0) {direction}, enrolled.number"
         )
 
-    def _filter(self) -> str:
-        """Return the SQL condition of the state that is asked for, "" for none."""
+    def _filter(self) -> tuple[str, list[Any]]:
+        """Return the SQL condition of the state that is asked for, "" for none, and its parameters."""
         if self.asked.state is None:
-            return ""
-        state = self.asked.state
-        return f"({' OR '.join(_is_in(state, form) for form in self._filtered_forms())})"
+            return "", []
+        conditions = [_is_in(self.asked.state, form) for form in self._filtered_forms()]
+        condition = " OR ".join(conditions)
+        return f"({condition})", [self.site] * condition.count("%s")
 
-    def _filtered_forms(self) -> list[str]:
-        return [form.form_name() for form in all_forms() if self.asked.form in (None, form.form_name())]
+    def _filtered_forms(self) -> list[type[Form]]:
+        return [form for form in all_forms() if self.asked.form in (None, form.form_name())]
 
     def _summed_up(self) -> list[str]:
         """Return the names of the summaries over the site that order and filter read."""
         forms = {form.form_name() for form in all_forms()}
         read = {"every_query"} if self.asked.sort == QUERIES else {self.asked.sort} & forms
-        if self.asked.state is not None:
-            read |= set(self._filtered_forms())
+        if self.asked.state in _COUNTED:
+            filtered = {form.form_name() for form in self._filtered_forms()}
+            read |= filtered
             if self.asked.state in _MARKS:
-                read |= {f"{form}_marks" for form in self._filtered_forms()}
+                read |= {f"{form}_marks" for form in filtered}
         return sorted(read)
 
     def _summary(self, name: str) -> str:
@@ -275,7 +278,6 @@ class _Question:
         (form,) = [form for form in all_forms() if form.form_name() == name]
         return (
             "SELECT record_id, count(*) AS number, min(status) AS lowest,"  # noqa: S608 -- identifiers of the declaration
-            " count(*) FILTER (WHERE status = 1) AS unverified,"
             f" count(*) FILTER (WHERE locked) AS locked FROM {storage.table_of(form).quoted}"
             " WHERE site_id = %s AND deleted_at IS NULL GROUP BY 1"
         )
@@ -290,21 +292,27 @@ def _cell(form: type[Form]) -> str:
     )
 
 
-def _is_in(state: CellState, form: str) -> str:
-    """Return the SQL condition that a form of a patient is in a state; the summaries it reads are joined."""
-    form = f"of_{form}"
-    some = f"{form}.number > 0"
+def _is_in(state: CellState, form: type[Form]) -> str:
+    """Return the SQL condition that a form of a patient is in a state; the summaries it reads are joined.
+
+    Each of its parameters is the site.
+    """
+    name = f"of_{form.form_name()}"
+    if state in _COUNTED:
+        counted = f"{name}.locked" if state == CellState.LOCKED else f"{name}_marks.number"
+        return f"({name}.number > 0 AND {counted} = {name}.number)"
+    if state == CellState.QUERIES:
+        return (
+            "EXISTS (SELECT FROM crf_dataquery asked WHERE site_id = %s"
+            f" AND asked.record_id = enrolled.record_id AND form = '{form.form_name()}' AND {_OPEN})"
+        )
+    some = (
+        f"EXISTS (SELECT FROM {storage.table_of(form).quoted} entry WHERE site_id = %s"
+        " AND entry.record_id = enrolled.record_id AND deleted_at IS NULL{})"
+    )
     match state:
         case CellState.NONE:
-            return f"{form}.number IS NULL"
-        case CellState.INCOMPLETE:
-            return f"{form}.lowest = 0"
-        case CellState.UNVERIFIED:
-            return f"{form}.unverified > 0"
+            return f"NOT {some.format('')}"
         case CellState.COMPLETE:
-            return f"({some} AND {form}.lowest = 2)"
-        case CellState.LOCKED:
-            return f"({some} AND {form}.locked = {form}.number)"
-        case CellState.QUERIES:
-            return f"{form}_marks.number > 0"
-    return f"({some} AND {form}_marks.number = {form}.number)"
+            return f"({some.format('')} AND NOT {some.format(f' AND status < {Status.COMPLETE}')})"
+    return some.format(f" AND status = {Status.INCOMPLETE if state == CellState.INCOMPLETE else Status.UNVERIFIED}")

@@ -24,6 +24,8 @@ from registry.problems import bad_request
 from registry.rights import Caller, Right, anywhere
 
 PAGE: Final = 50
+BLANK: Final = "–"  # noqa: RUF001 -- the dash of the pages
+"""What stands for no value."""
 MAX_LENGTH: Final = 200
 KINDS: Final[Mapping[str, Any]] = {
     "": gettext_lazy("Everything"),
@@ -37,9 +39,10 @@ NAMES: Final = (*TEXTS, "kind", "since", "until")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of the trail in words; `changes` are label, name, from, to."""
+    """One record of the trail in words; `changes` are label, name, from, to; what is `created` has no from."""
 
     record: AuditRecord
+    created: bool
     action: str
     thing: str
     who: str
@@ -161,26 +164,27 @@ def _row(record: AuditRecord) -> Row:
     actor, (address, number) = record.actor, _address(record)
     return Row(
         record=record,
+        created=record.action == "created",
         action=words.action_in_words(record.action),
         thing=words.thing_in_words(record.form),
         who=actor.get("username") or actor.get("database_role") or "",
         door=words.door_in_words(actor.get("door") or "", import_id=actor.get("import")),
         reason=actor.get("reason") or "",
-        changes=[
-            (
-                words.variable_in_words(record.form, name),
-                name,
-                words.value_in_words(record.form, name, before),
-                words.value_in_words(record.form, name, after),
-            )
-            for name, (before, after) in record.changes.items()
-            if name not in words.DIGESTS
-            if words.value_in_words(record.form, name, before) or words.value_in_words(record.form, name, after)
-        ],
+        changes=[change for name in record.changes if (change := _change(record, name))],
         details=words.details_in_words(record.details),
         address=address,
         number=number,
     )
+
+
+def _change(record: AuditRecord, name: str) -> tuple[str, str, str, str] | None:
+    """Return a change of a variable: its label, its name, from what, to what; None where both are blank."""
+    if name in words.DIGESTS:
+        return None
+    before, after = (words.value_in_words(record.form, name, value) for value in record.changes[name])
+    if not before and not after:
+        return None
+    return words.variable_in_words(record.form, name), name, before or BLANK, after or BLANK
 
 
 def _address(record: AuditRecord) -> tuple[str | None, int | None]:

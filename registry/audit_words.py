@@ -1,6 +1,7 @@
 """The words of the audit trail for people: what was done, through which door, to what, from which value to which."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -138,6 +139,7 @@ def _label(field: Any, value: Any) -> str:
     return ", ".join(_(label) for label in found)
 
 
+@cache
 def _field(form: str, name: str) -> Any:
     model = _models().get(form)
     if model is None:
@@ -152,6 +154,7 @@ def _field(form: str, name: str) -> Any:
         return None
 
 
+@cache
 def _models() -> dict[str, type[models.Model]]:
     found = (tracked_by(history) for history in history_models())
     return {name_in_the_trail(model): model for model in found}

@@ -136,8 +136,9 @@ def of_entry(
         errors=errors,
         warnings=warnings,
         explanations=typed.explanations,
-        marks={} if place.is_new else marks_of(form, saved.record_id, saved.instance, by=by),
+        marks={} if place.is_new else marks_of(saved, queries=queries, by=by),
         names=_names(place, may_enter=may_enter),
+        new=place.is_new,
     )
     labels = {one.name: one for section in sections for one in section.fields}
     return {
@@ -150,7 +151,6 @@ def of_entry(
         "is_closed": place.is_new and saved.locked and typed.is_blank(),
         "version": saved.version if version is None else version,
         "statuses": statuses(typed.status, new=place.is_new),
-        "missing_reasons": missing_reasons(),
         "problems": [{"field": labels.get(one.field or ""), "message": one.message} for one in problems],
         "warnings": [one for one in warnings if not one.is_settled],
         "may_explain": by.may(Right.ANSWER_QUERY, at=saved.site),

@@ -1,17 +1,22 @@
 """What a template needs to show the fields of a form, made from the declaration of each variable."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from crf.beside import Marks
 from crf.fields import FileField, NumberField, Variable
 from crf.forms import Form, MissingReason, Status
 from crf.judging import Judged
+from crf.pages import addresses
 from crf.pages.branching import in_words
+from crf.pages.options import Option, marked, option_of
 from crf.pages.typed import Reading, Typed
 from crf.pages.values import choice_label, is_graded
 from crf.warnings import Warned
@@ -26,36 +31,56 @@ WIDGETS: Mapping[str, str] = {
 }
 """Kinds of fields on a page by type of the dictionary; what is not here is a line of text."""
 MAX_DIGIT = 9
+NOTHING = SafeString("")
 LONG_LIST = 8
 """Choices from which a list can be searched."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One choice: its code, label, the key that selects it, and whether it is chosen."""
+    """One choice: its code, label, and whether it is chosen."""
 
     code: str
     label: str
-    key: str
     chosen: bool
 
 
-@dataclass(slots=True)
-class Field:
-    """One variable as it stands on a page."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """What a page shows of a variable whatever stands in it, in one language."""
 
     name: str
+    id: str
+    """The id of its element, or of the first of them."""
     label: str
     unit: str
     note: str
     required: bool
     widget: str
     kind: str
+    codes: Mapping[str, str]
+    """The labels of what can be chosen."""
+    options: Sequence[Option]
+    takes_missing: bool
+    only_if: str
+    described_by: str
+    """The ids of what is said about it."""
+
+
+@dataclass(slots=True)
+class Field:
+    """One variable as it stands on a page."""
+
+    declared: Declared
     text: str = ""
-    choices: list[Choice] = field(default_factory=list)
+    options: SafeString = NOTHING
+    """The elements of its choices."""
+    answered: bool = False
+    """Whether a choice is made."""
     searchable: bool = False
     missing: str = ""
-    takes_missing: bool = True
+    reasons: SafeString = NOTHING
+    """The options of why it is missing."""
     shown: str = ""
     """The value in words, for who reads only."""
     understood: str = ""
@@ -63,27 +88,22 @@ class Field:
     error: str = ""
     warnings: list[tuple[Warned, str]] = field(default_factory=list)
     """Each with the explanation that was typed and not saved yet."""
-    only_if: str = ""
     not_asked: bool = False
     """Whether the branching logic hides it, and there is nothing in it."""
     marks: Marks | None = None
     """Its queries and changes, where it has any."""
+    panel: str = ""
+    """The address of what stands beside it."""
 
     @property
     def id(self) -> str:
         """The id of its element, or of the first of them."""
-        return f"f-{self.name}"
+        return self.declared.id
 
     @property
-    def answered(self) -> bool:
-        """Whether a choice is made."""
-        return any(choice.chosen for choice in self.choices)
-
-    @property
-    def described_by(self) -> str:
-        """The ids of what is said about it."""
-        parts = [f"{self.id}-{part}" for part in ("note", "understood", "error", "warnings")]
-        return " ".join(parts[1:] if not self.note else parts)
+    def name(self) -> str:
+        """The name of the variable."""
+        return self.declared.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +125,13 @@ def sections_of(
     explanations: Mapping[str, str],
     marks: Mapping[str, Marks],
     names: Iterable[str],
+    new: bool,
 ) -> list[Section]:
     """Return the fields `names` of a form in sections, with what stands in them and what is to be said of it."""
-    fields = [_field(form, name, typed) for name in names]
+    saved = judged.saved
+    fields = [_field(form, name, typed, error=errors.get(name, "")) for name in names]
     for one in fields:
-        one.error = errors.get(one.name, "")
+        one.panel = "" if new else addresses.of_beside(saved.record_id, form.form_name(), saved.instance, one.name)
         one.warnings = [(told, explanations.get(told.key, "")) for told in warnings if told.field == one.name]
         one.marks = marks.get(one.name)
         one.understood = reading.understood.get(one.name, "") if reading else ""
@@ -136,33 +158,56 @@ def derived_at(judged: Judged, name: str) -> list[str]:
     ]
 
 
-def _field(form: type[Form], name: str, typed: Typed) -> Field:
-    variable = form.variables()[name]
-    text, widget = typed.texts.get(name, ""), WIDGETS.get(variable.field_type, "line")
-    missing = typed.missing.get(name, "")
+def _field(form: type[Form], name: str, typed: Typed, *, error: str) -> Field:
+    declared = _declared(form, name, get_language() or "")
+    text, missing = typed.texts.get(name, ""), typed.missing.get(name, "")
     chosen = set(text) if isinstance(text, list) else {text}
-    choices = [
-        Choice(code, choice_label(variable, code), _key(variable, number, code), code in chosen)
-        for number, code in enumerate(variable.codes, start=1)
-    ]
-    if widget == "select" and isinstance(text, str) and text and text not in variable.codes:
-        choices.append(Choice(text, text, "", chosen=True))  # it stays in the field until it is mended
+    codes, options = declared.codes, declared.options
+    if declared.widget == "select" and isinstance(text, str) and text and text not in codes:
+        codes = {**codes, text: text}  # it stays in the field until it is mended
+        options = [*options, option_of("select", name, text, text)]
     return Field(
+        declared,
+        text=text if isinstance(text, str) else "",
+        options=marked(options, chosen, wrong=bool(error) and declared.widget == "checkboxes"),
+        answered=not chosen.isdisjoint(codes),
+        searchable=declared.widget == "select" and len(codes) > LONG_LIST,
+        missing=missing,
+        reasons=marked(_reasons(get_language() or ""), {missing}),
+        shown=_shown(codes, chosen, text, missing),
+        error=error,
+    )
+
+
+@lru_cache(maxsize=5_000)
+def _declared(form: type[Form], name: str, _language: str) -> Declared:
+    variable = form.variables()[name]
+    widget, note = WIDGETS.get(variable.field_type, "line"), _(variable.note) if variable.note else ""
+    codes = {code: choice_label(variable, code) for code in variable.codes}
+    said = [*(["note"] if note else []), "understood", "error", "warnings"]
+    return Declared(
         name=name,
+        id=f"f-{name}",
         label=_(variable.label),
         unit=_(variable.unit) if variable.unit else "",
-        note=_(variable.note) if variable.note else "",
+        note=note,
         required=variable.required and name != "record_id",  # the registry gives one
         widget=widget,
         kind=_kind(variable),
-        text=text if isinstance(text, str) else "",
-        choices=choices,
-        searchable=widget == "select" and len(choices) > LONG_LIST,
-        missing=missing,
+        codes=codes,
+        options=[
+            option_of(widget, name, code, label, key=_key(variable, number, code), first=number == 1)
+            for number, (code, label) in enumerate(codes.items(), start=1)
+        ],
         takes_missing=name != "record_id" and not isinstance(variable, FileField),
-        shown=_shown(choices, text, missing),
         only_if=in_words(form, name),
+        described_by=" ".join(f"f-{name}-{part}" for part in said),
     )
+
+
+@lru_cache
+def _reasons(_language: str) -> Sequence[Option]:
+    return [option_of("select", "", code, label) for code, label in missing_reasons()]
 
 
 def _kind(variable: Variable) -> str:
@@ -178,11 +223,11 @@ def _key(variable: Variable, number: int, code: str) -> str:
     return code if is_graded(variable) else str(number) if number <= MAX_DIGIT else ""
 
 
-def _shown(choices: Sequence[Choice], text: Any, missing: str) -> str:
+def _shown(codes: Mapping[str, str], chosen: Collection[str], text: Any, missing: str) -> str:
     if missing:
         return _(MissingReason(missing).label) if missing in MissingReason.values else missing
-    if choices:
-        return ", ".join(choice.label for choice in choices if choice.chosen)
+    if codes:
+        return ", ".join(label for code, label in codes.items() if code in chosen)
     return text if isinstance(text, str) else ""
 
 
@@ -195,4 +240,4 @@ def statuses(chosen: str, *, new: bool) -> list[Choice]:
     """Return the statuses to choose from; a new form can leave it to the registry."""
     names = [(str(status.label), _(str(status.label)).capitalize()) for status in Status]
     offered = [("", _("Complete when nothing is missing")), *names] if new else names
-    return [Choice(code, label, "", code == chosen) for code, label in offered]
+    return [Choice(code, label, code == chosen) for code, label in offered]

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from crf.forms import Form, forms_by_name
 from crf.locks import Target
+from crf.pages import addresses
 
 
 def entry_title(form: type[Form], record_id: str, instance: int) -> str:
@@ -17,7 +18,7 @@ def entry_title(form: type[Form], record_id: str, instance: int) -> str:
 
 def beside_address(form: str, record_id: str, instance: int, variable: str) -> str:
     """Return the address of the panel of a variable."""
-    return reverse(f"page-beside-{form}", kwargs={**_place(form, record_id, instance), "variable": variable})
+    return addresses.of_beside(record_id, form, instance, variable)
 
 
 def of_entry(page: str, form: str, record_id: str, instance: int) -> str:

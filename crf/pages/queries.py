@@ -21,7 +21,7 @@ from crf import data_queries as service
 from crf import problems
 from crf.forms import all_forms, forms_by_name
 from crf.models.data_query import DataQuery, QueryOrigin, QueryState, StepKind
-from crf.pages.shown_queries import ROUTES, StepForm, shown, with_all_to_show
+from crf.pages.shown_queries import Refusal, shown, with_all_to_show
 from crf.pages.texts import Unfit, text_of, typed
 from crf.pages.views import DataPage, wants_a_part
 from crf.refusals import NotFound
@@ -29,7 +29,8 @@ from registry.problems import Problem, bad_request
 from registry.rights import Right, anywhere, there
 from registry.way_back import see_other, way_back
 
-PAGE: Final = 50
+PAGE: Final = 25
+"""Queries on a page: each brings its forms along, and more than some screens of them nobody reads through."""
 WAITING: Final = "waiting"
 STATES: Final[Mapping[str, Any]] = {
     WAITING: gettext_lazy("Open and answered"),
@@ -139,7 +140,7 @@ class QueryStepPage(QueryPage):
         return see_other(way_back(request, otherwise=reverse("page-query", kwargs={"query_id": query_id})))
 
     def _again(self, request: HttpRequest, query_id: int, *, error: str, typed: str, status: int) -> HttpResponse:
-        refused = StepForm(self.kind, ROUTES[self.kind], error=error, typed=typed)
+        refused = Refusal(self.kind, error=error, typed=typed)
         return _one(self, request, query_id, refused=refused, status=status)
 
 
@@ -177,7 +178,7 @@ class ReopenQuery(QueryStepPage):
 
 
 def _one(
-    view: QueryPage, request: HttpRequest, query_id: int, *, refused: StepForm | None = None, status: int = 200
+    view: QueryPage, request: HttpRequest, query_id: int, *, refused: Refusal | None = None, status: int = 200
 ) -> HttpResponse:
     rows = with_all_to_show(service.visible_queries(view.by).filter(pk=query_id))
     found = shown(rows, by=view.by, now=timezone.now(), refused={query_id: refused} if refused else None)
@@ -185,7 +186,7 @@ def _one(
         raise NotFound
     template = "crf/query_part.html" if wants_a_part(request) else "crf/query_page.html"
     # What was refused because somebody was faster has no form any more: it is said above the query.
-    said = refused.error if refused and refused not in found[0].forms else ""
+    said = refused.error if refused and not any(form.error for form in found[0].forms) else ""
     here = {
         "item": found[0],
         "placed": "placed" in request.POST or "placed" in request.GET,

@@ -7,11 +7,12 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from crf.data_queries import next_steps
 from crf.forms import forms_by_name
 from crf.models.data_query import DataQuery, DataQueryStep, QueryState, StepKind
+from crf.pages import addresses
 from crf.pages.links import beside_address, entry_title
 from crf.query_words import texts_of
 from registry.rights import Caller
@@ -29,48 +30,59 @@ ROUTES: Mapping[StepKind, str] = {
 TAGS: Mapping[str, str] = {QueryState.OPEN: "warning", QueryState.ANSWERED: "info", QueryState.CLOSED: "good"}
 
 
+PROMPTS: Mapping[StepKind, Any] = {
+    StepKind.ANSWERED: gettext_lazy("Answer"),
+    StepKind.CLOSED: gettext_lazy("Remark (may stay blank)"),
+    StepKind.REOPENED: gettext_lazy("Why it is asked again"),
+}
+"""What stands above the text of a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a step was not taken, and what was typed."""
+
+    kind: StepKind
+    error: str
+    typed: str
+
+
 @dataclass(frozen=True, slots=True)
 class StepForm:
     """The form for one step of one query; `error` and `typed` where it was refused."""
 
-    kind: StepKind
+    id: str
+    """The id of its text, after the prefix of where it is shown."""
+    label: str
+    """What the button says."""
+    prompt: str
     address: str
+    words_needed: bool
+    """Whether the step needs a text: only closing does without."""
     error: str = ""
     typed: str = ""
-
-    @property
-    def label(self) -> str:
-        """What the button says."""
-        return str(WORDS[self.kind])
-
-    @property
-    def words_needed(self) -> bool:
-        """Whether the step needs a text: only closing does without."""
-        return self.kind != StepKind.CLOSED
 
 
 @dataclass(frozen=True, slots=True)
 class ShownQuery:
-    """One query as a page shows it."""
+    """One query as a page shows it. All that a template would work out for each query of a list is worked out here."""
 
     query: DataQuery
+    key: str
     text: str
-    steps: Sequence[DataQueryStep]
+    later: Sequence[DataQueryStep]
+    """The steps after the question."""
     forms: Sequence[StepForm]
-    age_days: int
+    age: str
+    """How long it waits, or waited, in words."""
     place: str
     label: str
     panel: str
-
-    @property
-    def tag(self) -> str:
-        """The colour of the state."""
-        return TAGS[self.query.state]
-
-    @property
-    def state(self) -> str:
-        """The state in words."""
-        return str(QueryState(self.query.state).label)
+    page: str
+    tag: str
+    """The colour of the state."""
+    state: str
+    """The state in words."""
 
 
 def with_all_to_show(queries: QuerySet[DataQuery]) -> QuerySet[DataQuery]:
@@ -79,25 +91,44 @@ def with_all_to_show(queries: QuerySet[DataQuery]) -> QuerySet[DataQuery]:
 
 
 def shown(
-    queries: Iterable[DataQuery], *, by: Caller, now: datetime, refused: Mapping[int, StepForm] | None = None
+    queries: Iterable[DataQuery], *, by: Caller, now: datetime, refused: Mapping[int, Refusal] | None = None
 ) -> list[ShownQuery]:
-    """Return queries to be shown; `refused` are the forms that came back, by the key of their query."""
+    """Return queries to be shown; `refused` are the steps that were not taken, by the key of their query."""
     queries = [query for query in queries if query.form in forms_by_name()]
     texts, refused = texts_of(queries), refused or {}
     return [_shown(query, text=texts[query.pk], by=by, now=now, refused=refused.get(query.pk)) for query in queries]
 
 
-def _shown(query: DataQuery, *, text: str, by: Caller, now: datetime, refused: StepForm | None) -> ShownQuery:
+def _shown(query: DataQuery, *, text: str, by: Caller, now: datetime, refused: Refusal | None) -> ShownQuery:
     form, record_id = forms_by_name()[query.form], str(query.patient_id)
     variable = form.variables().get(query.variable)
-    forms = [StepForm(kind, ROUTES[kind]) for kind in next_steps(query, by=by)]
     return ShownQuery(
         query=query,
+        key=str(query.pk),
         text=text,
-        steps=sorted(query.steps.all(), key=lambda step: step.pk),
-        forms=[refused if refused and refused.kind == one.kind else one for one in forms],
-        age_days=((query.closed_at or now) - query.opened_at).days,
+        later=sorted(query.steps.all(), key=lambda step: step.pk)[1:],
+        forms=[_form(query.pk, kind, refused) for kind in next_steps(query, by=by)],
+        age=_age(((query.closed_at or now) - query.opened_at).days),
         place=entry_title(form, record_id, query.instance),
         label=_(variable.label) if variable else query.variable,
         panel=beside_address(query.form, record_id, query.instance, query.variable) if variable else "",
+        page=addresses.of_query(query.pk),
+        tag=TAGS[query.state],
+        state=str(QueryState(query.state).label),
     )
+
+
+def _form(query_id: int, kind: StepKind, refused: Refusal | None) -> StepForm:
+    again = {"error": refused.error, "typed": refused.typed} if refused and refused.kind == kind else {}
+    return StepForm(
+        id=f"{kind}-{query_id}",
+        label=str(WORDS[kind]),
+        prompt=str(PROMPTS[kind]),
+        address=addresses.of_query(query_id, page=ROUTES[kind]),
+        words_needed=kind != StepKind.CLOSED,
+        **again,
+    )
+
+
+def _age(days: int) -> str:
+    return ngettext("%(days)s day", "%(days)s days", days) % {"days": days} if days else _("today")

@@ -115,6 +115,19 @@ def test_earlier_records_follow_without_a_gap(changed, browser, monkeypatch):
     assert ["Changed" in said for said in seen] == [True, False, False]
 
 
+def test_what_is_found_takes_the_same_queries_however_much_it_is(
+    patient, coordinator, browser, django_assert_num_queries
+):
+    client, asked = browser(Role.MONITOR), {"record_id": "MTP-001", "form": "dosing"}
+    for number in range(1, 4):
+        period = {"dose_start": f"20{number:02d}-01-01", "dose_end": f"20{number:02d}-02-01"}
+        saved("dosing", period, by=coordinator, record_id="MTP-001")
+        if number in (1, 3):
+            with django_assert_num_queries(5):
+                page = client.post(URL, asked).content.decode()
+            assert page.count('<td class="when">') == number
+
+
 def test_sign_ins_are_for_who_manages_people(changed, browser):
     assert "Sign-in" not in words(browser(Role.MONITOR).get(URL)).replace("Sign-ins", "")
     assert browser(Role.MONITOR, username="other").post(URL, {"form": "sign_in"}).status_code == 422

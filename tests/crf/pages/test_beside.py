@@ -6,8 +6,9 @@ import pytest
 from django.urls import reverse
 
 from crf.beside import Marks, marks_of
-from crf.entry import change_entry
+from crf.entry import change_entry, get_entry
 from crf.models.data_query import DataQuery, StepKind
+from crf.warnings import queries_of
 from registry.acting import Door, acting
 from registry.models import AccessEvent
 from registry.rights import MATRIX, Right, Role
@@ -182,7 +183,8 @@ def test_the_marks_count_waiting_queries_and_changes(dose, asks, coordinator):
     change(changed, {"dose_mg": None}, by=coordinator, missing={"dose_mg": "UNK"})
 
     with acting(asks, door=Door.PAGE):
-        marks = marks_of(DOSING, "MTP-001", 1, by=asks)
+        entry = get_entry(DOSING, "MTP-001", 1, by=asks)
+        marks = marks_of(entry, queries=queries_of(entry, by=asks), by=asks)
 
     assert marks == {
         "dose_mg": Marks(open=1, answered=1, changes=2),
