@@ -7,7 +7,7 @@ patients of every site on its own connection; requests, jobs, threads and progra
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from typing import Any
 
@@ -16,8 +16,10 @@ import pytest
 from django.db import connection, connections
 from django.db.backends.signals import connection_created
 from django.test import Client, TransactionTestCase, override_settings
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from registry import database
 from registry.accounts.second_factor import PROVEN_BY
 from registry.callers import caller_of, create_token
 from registry.models import Membership, Person, Site
@@ -188,3 +190,20 @@ def caller_now(person: Person) -> Caller:
     found = caller_of(person.pk, now=timezone.now())
     assert found is not None
     return found
+
+
+@pytest.fixture
+def assert_round_trips(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[None]]:
+    """Return a context manager that wants just so many questions to the database, whichever way they go."""
+    messages = []
+    fetch_all = database._Messenger.fetch_all
+    monkeypatch.setattr(database._Messenger, "fetch_all", lambda *asked: messages.append(asked[1]) or fetch_all(*asked))
+
+    @contextmanager
+    def just(number: int) -> Iterator[None]:
+        messages.clear()
+        with CaptureQueriesContext(connection) as others:
+            yield
+        assert len(messages) + len(others) == number
+
+    return just

@@ -31,6 +31,7 @@ from django.urls import URLPattern, get_resolver, resolve, reverse
 from crf.forms import forms_by_name, patient_form, repeating_forms
 from crf.models.data_query import DataQuery
 from exports.endpoints.store import recompute_outcomes, summarise
+from registry import database
 from registry.accounts.second_factor import PROVEN_BY
 from registry.models import Membership, Person
 from registry.page_views import PageView
@@ -203,5 +204,14 @@ def counted() -> Iterator[list[str]]:
         sent.append(str(query)[:80])
         return execute(cursor, query, *args, **kwargs)
 
-    with patch.object(psycopg.Cursor, "execute", counting):
+    fetch_all = database._Messenger.fetch_all
+
+    def counting_messages(messenger: Any, statements: Any) -> Any:
+        sent.append("; ".join(text for text, _given in statements)[:80])
+        return fetch_all(messenger, statements)
+
+    with (
+        patch.object(psycopg.Cursor, "execute", counting),
+        patch.object(database._Messenger, "fetch_all", counting_messages),
+    ):
         yield sent

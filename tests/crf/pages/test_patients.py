@@ -140,13 +140,13 @@ def test_who_enters_no_data_is_offered_neither_deleting_nor_bringing_back(whole,
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_patient_takes_the_same_queries_whatever_there_is(coordinator, person, django_assert_num_queries, count):
+def test_a_patient_takes_the_same_queries_whatever_there_is(coordinator, person, assert_round_trips, count):
     saved("patient", by=coordinator)
     for number in range(count):
         saved("adverse_event", by=coordinator, record_id="MTP-001")
         saved("lesion_assessment", {"lesion_date": f"2020-0{number + 1}-01"}, by=coordinator, record_id="MTP-001")
 
-    with django_assert_num_queries(16):
+    with assert_round_trips(19):
         person.get("/patients/MTP-001/")
 
 
