@@ -14,7 +14,7 @@ import msgspec
 from django.db import transaction
 
 from registry import tracing
-from registry.database import fetch_row
+from registry.database import commit, fetch_row, forget_what_was_left
 from registry.models import Site
 from registry.rights import Caller, Right, everything
 
@@ -46,6 +46,10 @@ def acting(
     try:
         with transaction.atomic():
             yield begin_acting(by, door=door, reason=reason, idempotency_key=idempotency_key)
+            commit()
+    except BaseException:
+        forget_what_was_left()
+        raise
     finally:
         tracing.door.reset(before)
 

@@ -25,6 +25,7 @@ Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Any]]
 """A constant text with %s in the place of each parameter, and the parameters; the server infers their types."""
 
+COMMIT: Statement = ("COMMIT", ())
 FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
 
 
@@ -54,10 +55,37 @@ def fetch_all(*statements: Statement) -> list[list[Row]]:
                 database.close()
 
 
+def execute_at_commit(sql: str, parameters: Sequence[Any]) -> None:
+    """Have a constant statement that gives no rows go with the next `commit`."""
+    _kept.at_commit.append((sql, parameters))
+
+
+def commit() -> None:
+    """End the transaction that Django has begun, what was left for its end and the COMMIT in one message.
+
+    Django finds nothing left to commit then. Inside another transaction, or in one that is to be undone, only what was
+    left for the end is sent.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    statements, _kept.at_commit = _kept.at_commit, []
+    if not database.savepoint_ids and not database.needs_rollback:
+        statements.append(COMMIT)
+    if statements:
+        fetch_all(*statements)
+
+
+def forget_what_was_left() -> None:
+    """Leave out what was left for the end of a transaction that is undone."""
+    _kept.at_commit = []
+
+
 class _Kept(local):
-    """The messenger of a thread on its present connection."""
+    """The messenger of a thread on its present connection, and what it sends at the end of the transaction."""
 
     messenger: "_Messenger | None" = None
+
+    def __init__(self) -> None:
+        self.at_commit: list[Statement] = []
 
 
 _kept = _Kept()
@@ -97,6 +125,8 @@ class _Messenger:
         for result in results:
             if result.status in FAILED:
                 raise psycopg.errors.error_from_result(result, encoding=self.driver.info.encoding)
+        if statements[-1] is COMMIT and results[-1].command_status != b"COMMIT":
+            raise psycopg.errors.InFailedSqlTransaction("A statement failed before: nothing of this was saved.")
         self._names |= prepared
         return [self._rows(result) for result in results[-len(statements) :]]
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
-from registry.database import execute
+from registry.database import execute_at_commit
 from registry.encoding import encode_json
 from registry.problems import Problem
 from registry.rights import Caller
@@ -37,10 +37,10 @@ def digest_of(request: HttpRequest | Request, told_apart_by: bytes) -> bytes:
 
 
 def keep(response: HttpResponse, *, key: str, by: Caller, digest: bytes) -> None:
-    """Keep an answer in the transaction of its request: a crash undoes both, and a repeat starts anew."""
+    """Keep an answer at the end of the transaction of its request: a crash undoes both, and a repeat starts anew."""
     headers = {name: response.headers[name] for name in ("ETag", "Location") if name in response.headers}
     body = response.without if isinstance(response, ShownOnce) else response.content
-    execute(
+    execute_at_commit(
         "INSERT INTO registry_idempotentanswer (person_id, key, request_digest, status, headers, body)"
         " VALUES (%s, %s, %s, %s, %s, %s)",
         [by.person_id, key, digest, response.status_code, json.dumps(headers), body],

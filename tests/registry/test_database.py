@@ -1,10 +1,19 @@
+import contextlib
 import threading
 
 import psycopg
 import pytest
-from django.db import DataError, IntegrityError, OperationalError, ProgrammingError, connection, transaction
+from django.db import (
+    DataError,
+    IntegrityError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
 
-from registry.database import execute, fetch_all, fetch_row
+from registry.database import commit, execute, execute_at_commit, fetch_all, fetch_row, forget_what_was_left
 from registry.models import Site
 from tests.conftest import make_person
 
@@ -67,6 +76,87 @@ def test_what_was_written_in_a_transaction_is_undone_with_it():
 
     assert there
     assert not Site.objects.filter(code="AAA").exists()
+
+
+INSERT = "INSERT INTO registry_site (code, name) VALUES (%s, %s)"
+
+
+def there(*codes):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT code FROM registry_site WHERE code = ANY(%s)", [list(codes)])
+        return {code for (code,) in cursor.fetchall()}
+
+
+def test_what_was_left_for_the_end_is_saved_with_the_rest_when_the_transaction_is():
+    with transaction.atomic():
+        execute(INSERT, ["AAA", "A"])
+        execute_at_commit(INSERT, ["BBB", "B"])
+        before = there("AAA", "BBB")
+        commit()
+        in_transaction = connection.connection.info.transaction_status.name
+
+    assert (before, in_transaction) == ({"AAA"}, "IDLE")
+    connection.close()
+    assert there("AAA", "BBB") == {"AAA", "BBB"}
+
+
+def test_an_end_that_fails_undoes_everything():
+    def twice():
+        with transaction.atomic():
+            execute(INSERT, ["AAA", "A"])
+            execute_at_commit(INSERT, ["AAA", "again"])
+            commit()
+
+    with pytest.raises(IntegrityError):
+        twice()
+
+    assert there("AAA") == set()
+
+
+def test_inside_another_transaction_nothing_is_committed():
+    with transaction.atomic():
+        with transaction.atomic():
+            execute_at_commit(INSERT, ["AAA", "A"])
+            commit()
+        inside = there("AAA")
+        transaction.set_rollback(True)
+
+    assert (inside, there("AAA")) == ({"AAA"}, set())
+
+
+def test_a_transaction_that_is_to_be_undone_is_not_committed():
+    with transaction.atomic():
+        execute(INSERT, ["AAA", "A"])
+        transaction.set_rollback(True)
+        commit()
+
+    assert there("AAA") == set()
+
+
+def test_a_commit_after_a_failure_that_was_passed_over_says_that_nothing_was_saved():
+    def passing_over():
+        with transaction.atomic():
+            execute(INSERT, ["AAA", "A"])
+            with contextlib.suppress(IntegrityError):
+                execute(INSERT, ["AAA", "again"])
+            commit()
+
+    with pytest.raises(InternalError, match="nothing of this was saved"):
+        passing_over()
+
+    assert there("AAA") == set()
+
+
+def test_what_was_left_for_an_end_that_never_came_is_not_saved_with_the_next():
+    with transaction.atomic():
+        execute_at_commit(INSERT, ["AAA", "A"])
+        forget_what_was_left()
+        transaction.set_rollback(True)
+    with transaction.atomic():
+        execute(INSERT, ["BBB", "B"])
+        commit()
+
+    assert there("AAA", "BBB") == {"BBB"}
 
 
 def test_a_statement_is_prepared_once_and_stays_so_after_a_rollback():
