@@ -358,6 +358,12 @@ def test_a_table_that_is_not_the_published_one_is_printed_and_an_error(treated, 
     assert re.fullmatch(r"as of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", lines[-1])
 
 
+def test_a_table_of_other_data_is_printed_and_no_error_where_that_is_said(treated, capsys):
+    call_command("endpoint_table", "--other-data")
+
+    assert "<-- differs" in capsys.readouterr().out
+
+
 def test_a_table_that_data_have_overtaken_says_so(treated, data_manager, capsys):
     change(data_manager, "lesion_assessment", {"lesion_clearance": 60})
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import socket
+from unittest.mock import Mock
 
 import django
 import pytest
@@ -53,3 +54,16 @@ def test_a_command_that_succeeds_is_quoted(demo):
     printed = demo._manage("version")
 
     assert printed == f"{django.__version__}\n"
+
+
+@pytest.mark.parametrize(("once", "expected"), [(True, ()), (False, ("--other-data",))])
+def test_only_a_demo_that_is_to_prove_the_figures_fails_when_they_differ(demo, monkeypatch, once, expected):
+    """Whoever has changed the data of a demo and starts it again is served."""
+    asked = {}
+    monkeypatch.setattr(demo, "_manage", lambda command, *given: asked.update({command: given}) or "")
+    for step in ("_start_children", "_export", "_finish", "_wait_for_port"):
+        monkeypatch.setattr(demo, step, Mock())
+
+    demo._steps("ours", once=once)
+
+    assert asked["endpoint_table"] == expected
