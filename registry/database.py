@@ -138,11 +138,11 @@ class _Messenger:
         for text, name in prepared.items():
             connection.send_prepare(name, _numbered(text))
         for text, given in zip(texts, parameters, strict=True):
-            name = self._names.get(text) or prepared.get(text)
-            if name is None:
+            known = self._names.get(text) or prepared.get(text)
+            if known is None:
                 connection.send_query_params(_numbered(text), given)
             else:
-                connection.send_query_prepared(name, given)
+                connection.send_query_prepared(known, given)
         connection.pipeline_sync()
         while connection.flush():
             self._poll_both.poll()

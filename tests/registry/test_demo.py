@@ -2,7 +2,7 @@
 
 import fcntl
 import socket
-from unittest.mock import Mock
+from unittest.mock import MagicMock
 
 import django
 import pytest
@@ -62,7 +62,7 @@ def test_only_a_demo_that_is_to_prove_the_figures_fails_when_they_differ(demo, m
     asked = {}
     monkeypatch.setattr(demo, "_manage", lambda command, *given: asked.update({command: given}) or "")
     for step in ("_start_children", "_export", "_finish", "_wait_for_port"):
-        monkeypatch.setattr(demo, step, Mock())
+        monkeypatch.setattr(demo, step, MagicMock())
 
     demo._steps("ours", once=once)
 
