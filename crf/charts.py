@@ -59,10 +59,11 @@ def known_patients(
     """
     ordered = tuple(form for form in all_forms() if form in forms)
     statements = _statements(ordered, hold=hold, every_number=every_number)
-    wanted = ",".join(sorted(set(record_ids)))
+    asked = sorted(set(record_ids))
+    wanted = ",".join(asked)
     parameters = [[wanted, ",".join(sites)], *[[wanted]] * (len(statements) - 1)]
     reads = reads_of_forms(ordered)
-    patients, *found = fetch_all(*zip(statements, parameters, strict=True))
+    patients, *found = fetch_all(*zip(statements, parameters, strict=True), prepare=len(asked) == 1)
     known, others = _patients(patients, reads), _other_forms(reads)
     for name, rows in zip(others, found[: len(others)], strict=True):
         _add_rows(known, name, reads[name], rows)

@@ -151,7 +151,8 @@ def _soft_reads(form: type[Form]) -> Mapping[str, frozenset[str]]:
 
 def _entries_of(readers: Mapping[type[Form], Collection[str]]) -> list[Entry]:
     """Return the entries of patients, by form, in one round trip."""
-    found = fetch_all(*[(_statement_of_entries(form), [",".join(patients)]) for form, patients in readers.items()])
+    statements = [(_statement_of_entries(form), [",".join(patients)]) for form, patients in readers.items()]
+    found = fetch_all(*statements, prepare=all(len(patients) == 1 for patients in readers.values()))
     return [storage.entry_of(form, row) for form, rows in zip(readers, found, strict=True) for row in rows]
 
 

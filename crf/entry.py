@@ -157,7 +157,7 @@ def delete_entries(
 
 def _select_one(form: type[Form], record_id: str, instance: int, *, sites: frozenset[str]) -> Entry:
     where = "record_id = %s AND instance = %s AND site_id = ANY(%s)"
-    found = storage.select_entries(form, where=where, parameters=[record_id, instance, list(sites)])
+    found = storage.select_entries(form, where=where, parameters=[record_id, instance, list(sites)], prepare=True)
     if not found:
         raise NotFound
     return found[0]

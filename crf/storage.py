@@ -99,17 +99,18 @@ def select_entries(
     where: str,
     parameters: Sequence[Any],
     deleted: bool = False,
+    prepare: bool = False,
 ) -> list[Entry]:
     """Return the entries for which the SQL condition `where` holds, by record and instance.
 
-    Those that are not deleted; with `deleted` only those that are.
+    Those that are not deleted; with `deleted` only those that are. `prepare` as for `registry.database.fetch_all`.
     """
     table = table_of(form)
     sql = (
         f"SELECT {table.entry_columns()} FROM {table.quoted}"  # noqa: S608 -- identifiers of the declaration
         f" WHERE deleted_at IS {'NOT ' if deleted else ''}NULL AND {where} ORDER BY record_id, instance"
     )
-    return [entry_of(form, row) for row in fetch_all((sql, parameters))[0]]
+    return [entry_of(form, row) for row in fetch_all((sql, parameters), prepare=prepare)[0]]
 
 
 def insert_entries(form: type[Form], entries: Sequence[Entry], *, beside: Mapping[str, Sequence[Any]]) -> None:
@@ -150,7 +151,8 @@ def update_entry(entry: Entry, *, changed: Collection[str]) -> None:
     assignments = ", ".join(f"{connection.ops.quote_name(name)} = %s" for name in names)
     values: list[Any] = [entry.status.value, entry.version, json.dumps(entry.missing), entry.updated_at]
     sql = f"UPDATE {table.quoted} SET {assignments} WHERE record_id = %s AND instance = %s"  # noqa: S608 -- identifiers of the declaration
-    execute(sql, [*values, *_stored(entry, changed), entry.record_id, entry.instance])
+    # There are as many such statements as sets of variables: most run once.
+    execute(sql, [*values, *_stored(entry, changed), entry.record_id, entry.instance], prepare=False)
     entries_were_saved(entry.form.form_name(), number=1)
 
 

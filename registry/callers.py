@@ -25,7 +25,10 @@ TOKEN_LIFETIME = timedelta(days=365)
 LAST_USE_IS_KEPT_TO = timedelta(minutes=5)
 """A token's last use is written at most this often: it must not cost every request a write."""
 
-WITH_TOKEN = "SELECT * FROM ecrf_token(%s, %s, %s)"  # noqa: S105 -- a statement
+WITH_TOKEN = """
+    SELECT person_id, username, token_id, only_site, last_used_at, only_rights, memberships, sites
+      FROM ecrf_token(%s, %s, %s)
+"""  # noqa: S105 -- a statement
 OF_PERSON = """
     SELECT p.id, p.username, NULL, NULL, NULL, NULL::text[],
         (SELECT jsonb_agg(jsonb_build_array(m.role, m.site_id)) FROM registry_membership m

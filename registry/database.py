@@ -8,11 +8,12 @@ the time goes").
 
 import re
 import select
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from itertools import count
 from threading import local
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 from django.conf import settings
@@ -23,8 +24,11 @@ from psycopg.pq.abc import PGresult
 
 Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Any]]
-"""A constant text with %s in the place of each parameter, and the parameters; the server infers their types."""
+"""A constant text with %s in the place of each parameter, and the parameters; the server infers their types. No % is
+doubled."""
 
+OUTDATED = ("0A000", "26000")
+"""A table was changed under a prepared statement, or somebody forgot it: all are prepared anew."""
 COMMIT: Statement = ("COMMIT", ())
 FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
 
@@ -35,21 +39,25 @@ def fetch_row(sql: str, parameters: Sequence[Any]) -> Row | None:
     return rows[0] if rows else None
 
 
-def execute(sql: str, parameters: Sequence[Any]) -> None:
+def execute(sql: str, parameters: Sequence[Any], *, prepare: bool = True) -> None:
     """Run a constant statement that gives no rows. Raises Django's database exceptions."""
-    fetch_all((sql, parameters))
+    fetch_all((sql, parameters), prepare=prepare)
 
 
-def fetch_all(*statements: Statement) -> list[list[Row]]:
+def fetch_all(*statements: Statement, prepare: bool = True) -> list[list[Row]]:
     """Run constant statements, one after the other, in one round trip; return the rows of each.
 
-    Each sees what was committed before it began. The first that fails ends it. Raises Django's database exceptions.
+    Each sees what was committed before it began. The first that fails ends it. A prepared statement keeps the plan that
+    was good for the tables as they were: `prepare` is for those that read a few rows by their key, again and again.
+    Raises Django's database exceptions.
     """
     database = connections[DEFAULT_DB_ALIAS]
     with database.wrap_database_errors:
         database.ensure_connection()
         try:
-            return _messenger_on(database.connection).fetch_all(statements)
+            return _messenger_on(database.connection).fetch_all(
+                statements, prepare=prepare and settings.PREPARE_STATEMENTS
+            )
         finally:
             if database.connection.closed:
                 database.close()
@@ -101,59 +109,81 @@ def _messenger_on(driver: psycopg.Connection[Row]) -> "_Messenger":
 class _Messenger:
     """Sends statements over one connection, and knows which of them are prepared there."""
 
+    numbers: ClassVar = count()
+
     def __init__(self, driver: psycopg.Connection[Row]) -> None:
         self.driver = driver
-        self._numbers = count()
         self._names: dict[str, bytes] = {}
         self._poll = select.poll()
         self._poll.register(driver.fileno(), select.POLLIN)
         self._poll_both = select.poll()
         self._poll_both.register(driver.fileno(), select.POLLIN | select.POLLOUT)
 
-    def fetch_all(self, statements: Sequence[Statement]) -> list[list[Row]]:
+    def fetch_all(self, statements: Sequence[Statement], *, prepare: bool) -> list[list[Row]]:
         """Send statements in one message and return the rows of each. Raises psycopg's exceptions."""
-        writer = Transformer(self.driver)
+        writer, connection = Transformer(self.driver), self.driver.pgconn
         written = [writer.dump_sequence(given, [PyFormat.TEXT] * len(given)) for _sql, given in statements]
+        texts = [sql for sql, _given in statements]
+        new = {text: b"ecrf_%d" % next(self.numbers) for text in texts if text not in self._names} if prepare else {}
         try:
-            self.driver.pgconn.enter_pipeline_mode()
-            prepared = self._send([sql for sql, _given in statements], written)
+            connection.enter_pipeline_mode()
+            self._send(texts, written, names=self._names | new if prepare else {}, new=new)
             results = self._received()
-            self.driver.pgconn.exit_pipeline_mode()
-        except BaseException:
-            self.driver.close()  # what was under way on it is unknown
+            connection.exit_pipeline_mode()
+        except BaseException as error:
+            self._give_up(error)
             raise
-        for result in results:
-            if result.status in FAILED:
-                raise psycopg.errors.error_from_result(result, encoding=self.driver.info.encoding)
-        if statements[-1] is COMMIT and results[-1].command_status != b"COMMIT":
+        answers = results[-len(statements) :]
+        prepared = results[-len(statements) - len(new) : -len(statements)]
+        # Statements stay prepared when their transaction is undone.
+        self._names |= {
+            text: name
+            for (text, name), result in zip(new.items(), prepared, strict=True)
+            if result.status == ExecStatus.COMMAND_OK
+        }
+        self._raise_the_first_failure(results)
+        if statements[-1] is COMMIT and answers[-1].command_status != b"COMMIT":
             raise psycopg.errors.InFailedSqlTransaction("A statement failed before: nothing of this was saved.")
-        self._names |= prepared
-        return [self._rows(result) for result in results[-len(statements) :]]
+        return [self._rows(result) for result in answers]
 
-    def _send(self, texts: Sequence[str], parameters: Sequence[Sequence[Any]]) -> dict[str, bytes]:
-        """Send statements, in the transaction that Django wants; return the names of those that this prepares."""
-        connection, prepared = self.driver.pgconn, self._prepared_for(texts)
+    def _send(
+        self,
+        texts: Sequence[str],
+        parameters: Sequence[Sequence[Any]],
+        *,
+        names: Mapping[str, bytes],
+        new: Mapping[str, bytes],
+    ) -> None:
+        """Send statements, in the transaction that Django wants; those that have a name are or become prepared."""
+        connection = self.driver.pgconn
         if not self.driver.autocommit and connection.transaction_status == TransactionStatus.IDLE:
             connection.send_query_params(b"BEGIN", None)
-        for text, name in prepared.items():
+        for text, name in new.items():
             connection.send_prepare(name, _numbered(text))
         for text, given in zip(texts, parameters, strict=True):
-            known = self._names.get(text) or prepared.get(text)
-            if known is None:
-                connection.send_query_params(_numbered(text), given)
+            if text in names:
+                connection.send_query_prepared(names[text], given)
             else:
-                connection.send_query_prepared(known, given)
+                connection.send_query_params(_numbered(text), given)
         connection.pipeline_sync()
         while connection.flush():
             self._poll_both.poll()
             connection.consume_input()
-        return prepared
 
-    def _prepared_for(self, texts: Iterable[str]) -> dict[str, bytes]:
-        """Return a name for each statement that is to be prepared first."""
-        if not settings.PREPARE_STATEMENTS:
-            return {}
-        return {text: b"ecrf_%d" % next(self._numbers) for text in texts if text not in self._names}
+    def _give_up(self, error: BaseException) -> None:
+        """Close the connection, on which it is unknown what is under way; who was interrupted wants none of it done."""
+        if not isinstance(error, psycopg.Error):
+            with suppress(psycopg.Error):
+                self.driver.cancel_safe(timeout=1)
+        self.driver.close()
+
+    def _raise_the_first_failure(self, results: Iterable[PGresult]) -> None:
+        for result in results:
+            if result.status in FAILED:
+                error = psycopg.errors.error_from_result(result, encoding=self.driver.info.encoding)
+                if error.sqlstate in OUTDATED:
+                    self._names.clear()
+                raise error
 
     def _received(self) -> list[PGresult]:
         """Wait for the answers and return them, those to BEGIN and to preparing first."""
@@ -180,7 +210,7 @@ class _Messenger:
         return reader.load_rows(0, result.ntuples, tuple)
 
 
-@cache
+@lru_cache(1_000)
 def _numbered(sql: str) -> bytes:
     """Return a statement with $1, $2, ... in the place of each %s."""
     numbers = count(1)

@@ -118,13 +118,16 @@ class Allowances:
             for (name, block), count in zip(blocks.items(), found, strict=True)
         }
         with self._lock:
-            for name, calls in granted.items():
-                self._left[name] = self._left.get(name, 0) + max(calls - 1, 0)
+            if minute == self._minute:
+                for name, calls in granted.items():
+                    self._left[name] = self._left.get(name, 0) + max(calls - 1, 0)
         return all(calls > 0 for calls in granted.values())
 
     def _used_up(self, names: Iterable[str], *, minute: int) -> list[str]:
         """Take a call of each limit that has one left here; return the others."""
         with self._lock:
+            if minute == self._minute - 1:  # began before the minute ended
+                return list(names)
             if minute != self._minute:
                 self._minute, self._left = minute, {}
             missing = [name for name in names if not self._left.get(name)]

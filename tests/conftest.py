@@ -197,7 +197,12 @@ def assert_round_trips(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Abstr
     """Return a context manager that wants just so many questions to the database, whichever way they go."""
     messages = []
     fetch_all = database._Messenger.fetch_all
-    monkeypatch.setattr(database._Messenger, "fetch_all", lambda *asked: messages.append(asked[1]) or fetch_all(*asked))
+
+    def noted(messenger: Any, statements: Any, **how: Any) -> Any:
+        messages.append(statements)
+        return fetch_all(messenger, statements, **how)
+
+    monkeypatch.setattr(database._Messenger, "fetch_all", noted)
 
     @contextmanager
     def just(number: int) -> Iterator[None]:

@@ -206,9 +206,9 @@ def counted() -> Iterator[list[str]]:
 
     fetch_all = database._Messenger.fetch_all
 
-    def counting_messages(messenger: Any, statements: Any) -> Any:
+    def counting_messages(messenger: Any, statements: Any, **how: Any) -> Any:
         sent.append("; ".join(text for text, _given in statements)[:80])
-        return fetch_all(messenger, statements)
+        return fetch_all(messenger, statements, **how)
 
     with (
         patch.object(psycopg.Cursor, "execute", counting),

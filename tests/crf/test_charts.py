@@ -1,7 +1,10 @@
+from unittest.mock import Mock
+
 import pytest
 
 from crf.charts import known_patients
 from crf.forms import forms_by_name
+from registry.database import fetch_all
 from registry.rights import Role
 from tests.conftest import caller_now, make_person
 from tests.crf.examples import saved
@@ -30,3 +33,17 @@ def test_a_patient_without_an_entry_of_the_form_has_no_number_in_use():
     known = known_patients([record_id], forms=[DOSING], sites={"MTP"}, hold=False)
 
     assert known[record_id].taken == {}
+
+
+@pytest.mark.parametrize(("patients", "keeps"), [(["MTP-001"], True), (["MTP-001", "MTP-002"], False)])
+def test_only_the_question_for_one_patient_keeps_its_plan(patients, keeps, data_manager, monkeypatch):
+    """A plan that was made for few rows would look through all rows for each of many patients."""
+    for record_id in patients:
+        saved("patient", by=data_manager, record_id=record_id)
+    asked = Mock(wraps=fetch_all)
+    monkeypatch.setattr("crf.charts.fetch_all", asked)
+
+    known = known_patients(patients, forms=[DOSING], sites={"MTP"}, hold=False)
+
+    assert sorted(known) == patients
+    assert asked.call_args.kwargs == {"prepare": keeps}

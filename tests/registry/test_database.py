@@ -7,6 +7,7 @@ from django.db import (
     DataError,
     IntegrityError,
     InternalError,
+    NotSupportedError,
     OperationalError,
     ProgrammingError,
     connection,
@@ -15,7 +16,7 @@ from django.db import (
 
 from registry.database import commit, execute, execute_at_commit, fetch_all, fetch_row, forget_what_was_left
 from registry.models import Site
-from tests.conftest import make_person
+from tests.conftest import as_owner, make_person
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -171,6 +172,44 @@ def test_a_statement_is_prepared_once_and_stays_so_after_a_rollback():
         assert cursor.fetchone() == (1,)
 
 
+def prepared_here():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        return cursor.fetchone()[0]
+
+
+def test_a_statement_that_fails_again_and_again_is_prepared_once():
+    connection.close()
+    for _time in range(5):
+        with pytest.raises(DataError), transaction.atomic():
+            fetch_row("SELECT 1 / %s::int", [0])
+
+    assert prepared_here() == 1
+
+
+def test_a_statement_that_is_not_to_be_prepared_is_not():
+    connection.close()
+
+    assert fetch_all((BACKEND, [1]), prepare=False)[0][0][1] == 1
+    assert prepared_here() == 0
+
+
+def test_a_table_that_was_changed_fails_one_request_and_not_those_after_it():
+    question = "SELECT name FROM registry_site WHERE code = %s"
+    fetch_row(question, ["MTP"])
+    with as_owner() as owner:
+        owner.execute("ALTER TABLE registry_site ALTER name TYPE varchar(201)")
+    try:
+        with pytest.raises(NotSupportedError, match="cached plan"):
+            fetch_row(question, ["MTP"])
+        again = fetch_row(question, ["none"])
+    finally:
+        with as_owner() as owner:
+            owner.execute("ALTER TABLE registry_site ALTER name TYPE varchar(200)")
+
+    assert again is None
+
+
 def test_without_prepared_statements_the_answers_are_the_same(settings):
     settings.PREPARE_STATEMENTS = False
     connection.close()
@@ -232,12 +271,16 @@ def test_whoever_is_interrupted_while_waiting_leaves_no_answer_for_the_next(monk
     def interrupt(*_arguments):
         raise Interrupted
 
-    fetch_row(BACKEND, [1])
+    backend, _one = fetch_row(BACKEND, [1])
     with monkeypatch.context() as patched:
         patched.setattr("registry.database._Messenger._received", interrupt)
         with pytest.raises(Interrupted):
-            fetch_row("SELECT %s::text", ["of somebody else"])
+            fetch_all(("SELECT pg_sleep(%s::int)", [600]), (INSERT, ["AAA", "A"]))
 
+    gone = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s::int AND state = 'active'"
+    while fetch_row(gone, [backend]) != (0,):
+        pass
+    assert there("AAA") == set()
     assert fetch_row("SELECT %s::text", ["mine"]) == ("mine",)
 
 

@@ -186,6 +186,33 @@ def test_few_calls_ask_the_broker(monkeypatch):
     assert len(asked) == 2
 
 
+def test_a_block_that_comes_when_its_minute_is_over_is_not_for_the_next():
+    class Late(Counters):
+        def add(self, amounts):
+            if any(key.endswith(":1") for key in amounts):
+                answered.extend(allowances.take({name: 1_000}, minute=2) for _call in range(1))
+            return super().add(amounts)
+
+    name, answered = str(uuid4()), []
+    allowances = Allowances(Late(django_settings.BROKER_URL))
+    allowances.take({name: 1_000}, minute=1)
+
+    answered += [allowances.take({name: 1_000}, minute=2) for _call in range(1_100)]
+
+    assert sum(answered) == 1_000
+
+
+def test_a_call_of_the_minute_before_takes_nothing_away_from_the_present_one():
+    allowances, name = Allowances(Counters(django_settings.BROKER_URL)), str(uuid4())
+    answered = []
+
+    for _call in range(600):
+        answered.append(allowances.take({name: 1_000}, minute=2))
+        allowances.take({name: 1_000}, minute=1)
+
+    assert sum(answered) == 600
+
+
 def test_what_was_left_of_a_minute_is_no_good_in_the_next():
     allowances, name = Allowances(Counters(django_settings.BROKER_URL)), str(uuid4())
     allowances.take({name: 1_000}, minute=1)
