@@ -1,4 +1,4 @@
-"""Statements of the hot path: those that every request or entry makes, prepared once on each connection.
+"""Statements of the hot path: those that every request or entry makes; those about few rows are prepared once.
 
 They run on Django's connection, in its transaction and with its exceptions, but not through its cursor, which binds
 parameters in Python and has the server plan each statement anew. Several go in one message and their answers come in
