@@ -190,7 +190,7 @@ def test_a_block_that_comes_when_its_minute_is_over_is_not_for_the_next():
     class Late(Counters):
         def add(self, amounts):
             if any(key.endswith(":1") for key in amounts):
-                answered.extend(allowances.take({name: 1_000}, minute=2) for _call in range(1))
+                answered.append(allowances.take({name: 1_000}, minute=2))
             return super().add(amounts)
 
     name, answered = str(uuid4()), []
