@@ -5,8 +5,7 @@ fetched once for all, each entry is checked against the chart as it will be, and
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -60,7 +59,10 @@ class Batch:
         for index in self.order:
             self._check(index)
         self._refuse_if(atomic)
-        self._save(alone=atomic and len(self.submissions) == 1)
+        if atomic and len(self.submissions) == 1:
+            self._save_alone()
+        else:
+            self._save()
         self._refuse_if(atomic)
         for result in self.results:
             if result.entry is not None:
@@ -216,15 +218,24 @@ class Batch:
 
     # Saving
 
-    def _save(self, *, alone: bool) -> None:
-        """Write each form in one go, the patient form first; `alone`, one refused entry ends the transaction."""
+    def _save_alone(self) -> None:
+        """Have the only entry written with the next statement; refused, it ends the transaction."""
+
+        def refused(error: IntegrityError) -> Refused:
+            self._refuse(0, finding_of(error))
+            return Refused(self.results[0].problems)
+
+        self._insert(self.forms[0], [0], or_else=refused)
+
+    def _save(self) -> None:
+        """Write each form in one go, the patient form first."""
         by_form: dict[type[Form], list[int]] = {}
         for index in self.order:
             if self.results[index].entry is not None:
                 by_form.setdefault(self.submissions[index].form, []).append(index)
         for form in all_forms():
             indexes = [index for index in by_form.get(form, ()) if self._patient_is_there(index)]
-            self._save_form(form, indexes, alone=alone)
+            self._save_form(form, indexes)
 
     def _patient_is_there(self, index: int) -> bool:
         """Return whether the patient of an entry was saved; refuse the entry if another writer took the record id."""
@@ -234,10 +245,10 @@ class Batch:
         self._refuse(index, _unknown_patient())
         return False
 
-    def _save_form(self, form: type[Form], indexes: Sequence[int], *, alone: bool) -> None:
+    def _save_form(self, form: type[Form], indexes: Sequence[int]) -> None:
         if len(indexes) < 2:
             for index in indexes:
-                self._save_one(form, index, alone=alone)
+                self._save_one(form, index)
             return
         try:
             with transaction.atomic():
@@ -245,12 +256,12 @@ class Batch:
         except IntegrityError:
             # Another writer was faster with one of them: only one by one can it be told which.
             for index in indexes:
-                self._save_one(form, index, alone=False)
+                self._save_one(form, index)
 
-    def _save_one(self, form: type[Form], index: int, *, alone: bool) -> None:
+    def _save_one(self, form: type[Form], index: int) -> None:
         try:
             # What else the call writes needs a transaction that a refused entry has not broken.
-            with nullcontext() if alone else transaction.atomic():
+            with transaction.atomic():
                 self._insert(form, [index])
         except IntegrityError as error:
             self._take_back(index)
@@ -265,12 +276,18 @@ class Batch:
         if entry and known and (rows := known.chart.get(entry.form.form_name())):
             rows[:] = [row for row in rows if row["instance"] != entry.instance]
 
-    def _insert(self, form: type[Form], indexes: Sequence[int]) -> None:
+    def _insert(
+        self,
+        form: type[Form],
+        indexes: Sequence[int],
+        *,
+        or_else: Callable[[IntegrityError], Exception] | None = None,
+    ) -> None:
         entries = [entry for index in indexes if (entry := self.results[index].entry) is not None]
         beside: Mapping[str, list[int]] = {}
         if not form.repeating:
             beside = {"number": [number_of(entry.record_id) for entry in entries]}
-        storage.insert_entries(form, entries, beside=beside)
+        storage.insert_entries(form, entries, beside=beside, or_else=or_else)
 
 
 def _reasons(submission: Submission) -> dict[str, str]:

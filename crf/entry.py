@@ -24,6 +24,7 @@ from crf.locks import is_locked_anywhere
 from crf.reading import Submission
 from crf.refusals import Locked, NotAllowed, NotFound, ReasonNeeded, Refused, Stale
 from crf.storage import Entry
+from registry.database import send_what_waits
 from registry.rights import Caller, Right
 
 
@@ -37,12 +38,21 @@ def create_entries(
 
     Raises Refused (only with `atomic`).
     """
-    return Batch(submissions, by=by, now=now or timezone.now()).create(atomic=atomic)
+    results = Batch(submissions, by=by, now=now or timezone.now()).create(atomic=atomic)
+    send_what_waits()
+    return results
 
 
-def create_entry(submission: Submission, *, by: Caller, now: datetime | None = None) -> Entry:
-    """Save one new entry and return it with its warnings. Raises Refused."""
-    (result,) = create_entries([submission], by=by, now=now)
+def create_entry(
+    submission: Submission, *, by: Caller, now: datetime | None = None, with_commit: bool = False
+) -> Entry:
+    """Save one new entry and return it with its warnings. Raises Refused.
+
+    `with_commit` saves a round trip: what only the database refuses is then raised where the transaction ends.
+    """
+    (result,) = Batch([submission], by=by, now=now or timezone.now()).create(atomic=True)
+    if not with_commit:
+        send_what_waits()
     assert result.entry is not None  # noqa: S101 -- atomic: it is there, or Refused was raised
     return result.entry
 

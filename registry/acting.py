@@ -7,19 +7,20 @@ statement at its start, so that every way of writing (ORM or raw SQL) leaves the
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any
 from uuid import uuid4
 
 import msgspec
 from django.db import transaction
 
 from registry import tracing
-from registry.database import commit, fetch_row, forget_what_was_left
+from registry.database import Row, commit, execute_soon, fetch_row, forget_what_waits, send_what_waits
 from registry.models import Site
 from registry.rights import Caller, Right, everything
 
 SYSTEM = "system"
 """Who commands and jobs of nobody are, for policies that compare people."""
+BEGIN = "SELECT request_digest, status, headers, body FROM ecrf_begin(%s, %s, %s, %s)"
+"""Tells the database who acts; gives the answer that is kept under the idempotency key."""
 
 
 class Door(StrEnum):
@@ -33,25 +34,60 @@ class Door(StrEnum):
     IMPORT = "import"
 
 
+class AnsweredBefore(Exception):
+    """The idempotency key came before. `kept` is what was answered then: request digest, status, headers, body."""
+
+    def __init__(self, kept: Row) -> None:
+        super().__init__("This request was answered before.")
+        self.kept = kept
+
+
 @contextmanager
 def acting(
-    by: Caller, *, door: Door, reason: str | None = None, idempotency_key: str | None = None
-) -> Iterator[tuple[Any, ...] | None]:
+    by: Caller,
+    *,
+    door: Door,
+    reason: str | None = None,
+    idempotency_key: str | None = None,
+    begin_with_first: bool = False,
+) -> Iterator[None]:
     """Run the block as one transaction of `by`, who sees the patients of their sites; an exception undoes all of it.
 
-    With an idempotency key the block gets the answer kept under it (request digest, status, headers, body), or None;
-    whoever repeats a request while the first is running waits here until that one has ended.
+    Whoever repeats a request with an idempotency key while the first is running waits until that one has ended. Raises
+    AnsweredBefore when an answer is kept under the key. `begin_with_first` saves a round trip to blocks that first ask:
+    the transaction begins in one message with their first question.
     """
-    before = tracing.door.set(door.value)
+    before, start = tracing.door.set(door.value), _Start()
+    told = _told(by, door=door, reason=reason, idempotency_key=idempotency_key)
     try:
         with transaction.atomic():
-            yield begin_acting(by, door=door, reason=reason, idempotency_key=idempotency_key)
+            execute_soon(BEGIN, told, then=start)
+            if not begin_with_first:
+                send_what_waits()
+            try:
+                yield
+            except Exception:
+                if idempotency_key is not None and not start.made:
+                    send_what_waits()  # whoever was answered before gets that answer
+                raise
             commit()
     except BaseException:
-        forget_what_was_left()
+        forget_what_waits()
         raise
     finally:
         tracing.door.reset(before)
+
+
+class _Start:
+    """The start of a transaction, which ends it when its request was answered before."""
+
+    made = False
+
+    def __call__(self, rows: list[Row]) -> None:
+        """Take the rows of `BEGIN`."""
+        self.made = True
+        if rows:
+            raise AnsweredBefore(rows[0])
 
 
 @contextmanager
@@ -73,15 +109,20 @@ def importing(by: Caller, *, reason: str | None, import_id: int) -> Iterator[Non
         tracing.door.reset(before)
 
 
-def begin_acting(
+def begin_acting(by: Caller, *, door: Door, reason: str | None = None, import_id: int | None = None) -> None:
+    """Tell the database, for the rest of the transaction that has begun, who acts and which sites they see."""
+    fetch_row(BEGIN, _told(by, door=door, reason=reason, import_id=import_id))
+
+
+def _told(
     by: Caller,
     *,
     door: Door,
     reason: str | None = None,
     idempotency_key: str | None = None,
     import_id: int | None = None,
-) -> tuple[Any, ...] | None:
-    """Tell the database, for the rest of the transaction that has begun, who acts and which sites they see."""
+) -> list[str | None]:
+    """Return what the database is told at the start: the parameters of `BEGIN`."""
     actor = {
         "person": by.person_id,
         "username": by.username,
@@ -93,8 +134,7 @@ def begin_acting(
     if import_id is not None:
         actor["import"] = import_id
     sites = ",".join(by.sites_with(Right.READ))
-    told = [msgspec.json.encode(actor).decode(), str(by.person_id or SYSTEM), sites, idempotency_key]
-    return fetch_row("SELECT request_digest, status, headers, body FROM ecrf_begin(%s, %s, %s, %s)", told)
+    return [msgspec.json.encode(actor).decode(), str(by.person_id or SYSTEM), sites, idempotency_key]
 
 
 def the_system() -> Caller:

@@ -24,7 +24,7 @@ from rest_framework.views import APIView
 
 from registry import repeats
 from registry.accounts import second_factor
-from registry.acting import Door, acting
+from registry.acting import AnsweredBefore, Door, acting
 from registry.callers import caller_of, caller_with_token
 from registry.encoding import encode_json
 from registry.models import Person
@@ -47,8 +47,8 @@ def answer(data: Any, *, status: int = 200, headers: Mapping[str, str] | None = 
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer TOKEN`."""
 
-    def authenticate(self, request: Request) -> tuple[Person, Caller] | None:
-        """Return the person and the caller of the token, None when the header is not there."""
+    def authenticate(self, request: Request) -> tuple[Caller, Caller] | None:
+        """Return the caller of the token, as both user and authority, None when the header is not there."""
         scheme, _space, token = get_authorization_header(request).decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -56,7 +56,7 @@ class BearerAuthentication(BaseAuthentication):
         if caller is None:
             refuse_too_many_failures(request._request, now=time.time())
             raise AuthenticationFailed(_("The token is unknown, expired or revoked."))
-        return Person(pk=caller.person_id, username=caller.username), caller
+        return caller, caller
 
     def authenticate_header(self, _request: Request) -> str:
         """Return the challenge of a 401."""
@@ -93,6 +93,8 @@ class ApiView(APIView):
     permission_classes = [IsAuthenticated]
     parameters: ClassVar[frozenset[str]] = frozenset()
     """Names that the query string may have."""
+    reads_first: ClassVar = False
+    """Whether all that its methods do in the database begins with a question (see `registry.acting`)."""
     needs: ClassVar[Mapping[str, Need]] = {}
     """What each method needs of the caller; checked before it runs, described in the OpenAPI document."""
 
@@ -222,18 +224,19 @@ def _in_transaction(method: Callable[..., HttpResponse]) -> Callable[..., HttpRe
         by, reason = _authorised(view, request), change_reason(request)
         key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
         if key is None:
-            with acting(by, door=Door.REST, reason=reason):
+            with acting(by, door=Door.REST, reason=reason, begin_with_first=view.reads_first):
                 return method(view, request, *args, **kwargs)
         if IDEMPOTENCY_KEY.fullmatch(key) is None:
             raise bad_request("Idempotency-Key", "invalid", _("Write 1 to 255 printable characters without blanks."))
         # Of one token: what it may not see, the answers to a wider token of the same person do not tell it.
         key, digest = f"{by.token_id or 'session'}:{key}", repeats.digest_of(request, view.told_apart_by(request))
-        with acting(by, door=Door.REST, reason=reason, idempotency_key=key) as kept:
-            if kept is not None:
-                return repeats.first_answer(digest, *kept)
-            response = method(view, request, *args, **kwargs)
-            repeats.keep(response, key=key, by=by, digest=digest)
-            return response
+        try:
+            with acting(by, door=Door.REST, idempotency_key=key, reason=reason, begin_with_first=view.reads_first):
+                response = method(view, request, *args, **kwargs)
+                repeats.keep(response, key=key, by=by, digest=digest)
+                return response
+        except AnsweredBefore as before:
+            return repeats.first_answer(digest, *before.kept)
 
     run.__doc__ = method.__doc__
     run.__name__ = method.__name__

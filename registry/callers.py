@@ -10,6 +10,8 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from django.db import InternalError, OperationalError, connection, transaction
@@ -26,14 +28,14 @@ LAST_USE_IS_KEPT_TO = timedelta(minutes=5)
 """A token's last use is written at most this often: it must not cost every request a write."""
 
 WITH_TOKEN = """
-    SELECT person_id, username, token_id, only_site, last_used_at, only_rights, memberships, sites
-      FROM ecrf_token(%s, %s, %s)
+    SELECT person_id, username, token_id, only_site, memberships, sites, only_rights, use_is_noted
+      FROM ecrf_token(%s, %s, %s, %s)
 """  # noqa: S105 -- a statement
 OF_PERSON = """
-    SELECT p.id, p.username, NULL, NULL, NULL, NULL::text[],
+    SELECT p.id, p.username, NULL, NULL,
         (SELECT jsonb_agg(jsonb_build_array(m.role, m.site_id)) FROM registry_membership m
           WHERE m.person_id = p.id AND m.starts_on <= %s AND (m.ends_on IS NULL OR m.ends_on >= %s)),
-        (SELECT jsonb_agg(s.code) FROM registry_site s)
+        (SELECT jsonb_agg(s.code) FROM registry_site s), NULL::text[], true
       FROM registry_person p WHERE p.is_active AND p.id = %s
 """
 
@@ -66,11 +68,11 @@ def create_token(
 
 def caller_with_token(token: str, *, now: datetime) -> Caller | None:
     """Return the caller whose unexpired, unrevoked token this is, None when there is none."""
-    found = _find(WITH_TOKEN, digest_of(token), now, timezone.localdate(now))
+    found = _find(WITH_TOKEN, digest_of(token), now, timezone.localdate(now), now - LAST_USE_IS_KEPT_TO)
     if found is None:
         return None
-    caller, last_used_at = found
-    if last_used_at is None or now - last_used_at > LAST_USE_IS_KEPT_TO:
+    caller, use_is_noted = found
+    if not use_is_noted:
         _note_use(token, now=now)
     return caller
 
@@ -95,25 +97,38 @@ def narrowed(caller: Caller, *, by: Token) -> Caller:
     return replace(caller, rights=rights, token_id=by.pk, only_site=by.site_id, only_rights=only_rights)
 
 
-def _find(sql: str, *parameters: Any) -> tuple[Caller, datetime | None] | None:
+def _find(sql: str, *parameters: Any) -> tuple[Caller, bool] | None:
+    """Return the caller that a statement finds, and whether the use of the token was noted lately."""
     row = _first_row_of_the_request(sql, parameters)
     if row is None:
         return None
-    person_id, username, token_id, only_site, last_used_at, only_rights, memberships, codes = row
+    *found, only_rights, use_is_noted = row
+    return _caller(*found, None if only_rights is None else frozenset(only_rights)), use_is_noted
+
+
+@lru_cache(1_000)
+def _caller(
+    person_id: int,
+    username: str,
+    token_id: int | None,
+    only_site: str | None,
+    memberships: str | None,
+    codes: str | None,
+    only_rights: frozenset[str] | None,
+) -> Caller:
+    """Return the caller that the database described; the same description, the same caller."""
     roles = tuple((role, site) for role, site in json.loads(memberships or "[]"))
     sites = frozenset(json.loads(codes or "[]"))
-    kept = None if only_rights is None else frozenset(only_rights)
-    caller = Caller(
+    return Caller(
         person_id=person_id,
         username=username,
-        rights=rights_of(roles, sites=sites, only_site=only_site, only_rights=kept),
+        rights=MappingProxyType(rights_of(roles, sites=sites, only_site=only_site, only_rights=only_rights)),
         roles=roles,
         token_id=token_id,
         sites=sites,
         only_site=only_site,
-        only_rights=kept,
+        only_rights=only_rights,
     )
-    return caller, last_used_at
 
 
 def _first_row_of_the_request(sql: str, parameters: Sequence[Any]) -> Row | None:

@@ -41,14 +41,15 @@ $$
 """
 
 FIND_CALLER: Final = """
-CREATE OR REPLACE FUNCTION ecrf_token(token_digest bytea, at timestamptz, today date)
-RETURNS TABLE (person_id bigint, username text, token_id bigint, only_site text, last_used_at timestamptz,
-               only_rights text[], memberships jsonb, sites jsonb) LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION ecrf_token(token_digest bytea, at timestamptz, today date, noted_since timestamptz)
+RETURNS TABLE (person_id bigint, username text, token_id bigint, only_site text, memberships jsonb, sites jsonb,
+               only_rights text[], use_is_noted boolean) LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN QUERY SELECT p.id, p.username::text, t.id, t.site_id::text, t.last_used_at, t.rights::text[],
+    RETURN QUERY SELECT p.id, p.username::text, t.id, t.site_id::text,
         (SELECT jsonb_agg(jsonb_build_array(m.role, m.site_id)) FROM registry_membership m
           WHERE m.person_id = p.id AND m.starts_on <= today AND (m.ends_on IS NULL OR m.ends_on >= today)),
-        (SELECT jsonb_agg(s.code) FROM registry_site s)
+        (SELECT jsonb_agg(s.code) FROM registry_site s),
+        t.rights::text[], COALESCE(t.last_used_at >= noted_since, false)
       FROM registry_token t JOIN registry_person p ON p.id = t.person_id
      WHERE t.digest = token_digest AND t.revoked_at IS NULL AND t.expires_at > at AND p.is_active;
 END

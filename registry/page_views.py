@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.generic import View
 
 from registry import repeats
-from registry.acting import Door, acting
+from registry.acting import AnsweredBefore, Door, acting
 from registry.error_pages import page_of
 from registry.needs import is_let_in, wrap_methods
 from registry.problems import Problem, bad_request, problem_of
@@ -89,14 +89,15 @@ def _in_transaction(method: Callable[..., HttpResponse]) -> Callable[..., HttpRe
         if len(once) > MAX_ONCE or not once.isascii() or not once.isprintable():
             raise bad_request(ONCE, "invalid", _("Load the page again: it was changed on its way."))
         key, digest = f"page:{once}", repeats.digest_of(request, _sent(request))
-        with acting(by, door=Door.PAGE, reason=reason, idempotency_key=key) as kept:
-            if kept is not None:
-                return repeats.first_answer(digest, *kept)
-            response = _rendered(method(view, request, *args, **kwargs))
-            kept_of_it = _kept_of(response)
-            if kept_of_it is not None:
-                repeats.keep(kept_of_it, key=key, by=by, digest=digest)
-            return response
+        try:
+            with acting(by, door=Door.PAGE, reason=reason, idempotency_key=key):
+                response = _rendered(method(view, request, *args, **kwargs))
+                kept_of_it = _kept_of(response)
+                if kept_of_it is not None:
+                    repeats.keep(kept_of_it, key=key, by=by, digest=digest)
+                return response
+        except AnsweredBefore as before:
+            return repeats.first_answer(digest, *before.kept)
 
     run.__doc__ = method.__doc__
     run.__name__ = method.__name__

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
-from registry.database import execute_at_commit
+from registry.database import execute_soon
 from registry.encoding import encode_json
 from registry.problems import Problem
 from registry.rights import Caller
@@ -40,7 +40,7 @@ def keep(response: HttpResponse, *, key: str, by: Caller, digest: bytes) -> None
     """Keep an answer at the end of the transaction of its request: a crash undoes both, and a repeat starts anew."""
     headers = {name: response.headers[name] for name in ("ETag", "Location") if name in response.headers}
     body = response.without if isinstance(response, ShownOnce) else response.content
-    execute_at_commit(
+    execute_soon(
         "INSERT INTO registry_idempotentanswer (person_id, key, request_digest, status, headers, body)"
         " VALUES (%s, %s, %s, %s, %s, %s)",
         [by.person_id, key, digest, response.status_code, json.dumps(headers), body],

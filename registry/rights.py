@@ -6,6 +6,7 @@ Source: docs/architecture.md, "Roles". A right not listed for a role is refused.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -127,6 +128,8 @@ class Caller:
     sites: frozenset[str] = frozenset()
     only_site: str | None = None
     only_rights: frozenset[str] | None = None
+    is_authenticated: ClassVar[bool] = True
+    """For REST framework, whose user a caller with a token is."""
 
     def may(self, right: Right, *, at: str) -> bool:
         """Return whether the caller holds `right` at the site with code `at`."""

@@ -196,13 +196,13 @@ def caller_now(person: Person) -> Caller:
 def assert_round_trips(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[None]]:
     """Return a context manager that wants just so many questions to the database, whichever way they go."""
     messages = []
-    fetch_all = database._Messenger.fetch_all
+    run = database._Messenger.run
 
-    def noted(messenger: Any, statements: Any, **how: Any) -> Any:
-        messages.append(statements)
-        return fetch_all(messenger, statements, **how)
+    def noted(messenger: Any, sent: Any) -> Any:
+        messages.append(sent)
+        return run(messenger, sent)
 
-    monkeypatch.setattr(database._Messenger, "fetch_all", noted)
+    monkeypatch.setattr(database._Messenger, "run", noted)
 
     @contextmanager
     def just(number: int) -> Iterator[None]:

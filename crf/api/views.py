@@ -46,6 +46,7 @@ class EntryView(ApiView):
     """A view of one form: translates what the entry service raises into problems."""
 
     form: type[Form] = Form  # type: ignore[type-abstract]  # each address gives its own
+    reads_first = True
 
     def problem_of(self, exc: Exception) -> Problem | None:
         """Return the problem that a refusal of the entry service stands for."""
@@ -81,7 +82,7 @@ class PatientList(EntryListView):
     def post(self, request: Request) -> HttpResponse:
         """Save a new patient; the record id is given by the registry when it is left out."""
         submission = read_json(self.form, read_body(request), creating=True)
-        saved = service.create_entry(submission, by=caller(request))
+        saved = service.create_entry(submission, by=caller(request), with_commit=True)
         return _saved(saved, list_address=request.path, name=saved.record_id)
 
 
@@ -109,7 +110,7 @@ class InstanceList(EntryListView):
         by = caller(request)
         submission = read_json(self.form, read_body(request), creating=True)
         submission.record_id = record_id
-        saved = service.create_entry(submission, by=by)
+        saved = service.create_entry(submission, by=by, with_commit=True)
         return _saved(saved, list_address=request.path, name=saved.instance)
 
     def problem_of(self, exc: Exception) -> Problem | None:

@@ -528,6 +528,16 @@ def test_the_same_key_with_another_body_is_a_422(other, api, count):
     assert patients(count) == (1, 1)
 
 
+def test_the_same_key_with_a_body_that_is_refused_is_a_422(api, count):
+    client = api()
+    post(client, "key-1")
+
+    response = client.send("POST", PATIENTS, {"values": {}, "no_such_name": 1}, Idempotency_Key="key-1")
+
+    assert (response.status_code, problem(response)["code"]) == (422, "idempotency_key_reused")
+    assert patients(count) == (1, 1)
+
+
 def test_the_same_key_at_another_address_is_a_422(api):
     client = api()
     post(client, "key-1")

@@ -14,7 +14,15 @@ from django.db import (
     transaction,
 )
 
-from registry.database import commit, execute, execute_at_commit, fetch_all, fetch_row, forget_what_was_left
+from registry.database import (
+    commit,
+    execute,
+    execute_soon,
+    fetch_all,
+    fetch_row,
+    forget_what_waits,
+    send_what_waits,
+)
 from registry.models import Site
 from tests.conftest import as_owner, make_person
 
@@ -88,24 +96,106 @@ def there(*codes):
         return {code for (code,) in cursor.fetchall()}
 
 
-def test_what_was_left_for_the_end_is_saved_with_the_rest_when_the_transaction_is():
+def test_what_waits_is_saved_in_one_message_with_the_end_of_the_transaction(assert_round_trips):
     with transaction.atomic():
         execute(INSERT, ["AAA", "A"])
-        execute_at_commit(INSERT, ["BBB", "B"])
-        before = there("AAA", "BBB")
-        commit()
+        execute_soon(INSERT, ["BBB", "B"])
+        with assert_round_trips(1):
+            commit()
         in_transaction = connection.connection.info.transaction_status.name
 
-    assert (before, in_transaction) == ({"AAA"}, "IDLE")
+    assert in_transaction == "IDLE"
     connection.close()
     assert there("AAA", "BBB") == {"AAA", "BBB"}
+
+
+def test_what_waits_runs_before_the_next_statement_in_one_message_with_it(assert_round_trips):
+    names = "SELECT code FROM registry_site WHERE code = ANY(%s)"
+    got = []
+    with transaction.atomic(), assert_round_trips(1):
+        execute_soon("SELECT %s::int", [7], then=got.append)
+        execute_soon(INSERT, ["AAA", "A"])
+        found = fetch_all((names, [["AAA"]]), (names, [["BBB"]]))
+
+    assert (found, got) == ([[("AAA",)], []], [[(7,)]])
+
+
+def test_what_waits_runs_before_a_statement_of_django_too_and_once():
+    with transaction.atomic():
+        execute_soon(INSERT, ["AAA", "A"])
+        found = [there("AAA"), there("AAA")]
+        with transaction.atomic():
+            execute_soon(INSERT, ["BBB", "B"])
+        found.append(there("AAA", "BBB"))
+
+    assert found == [{"AAA"}, {"AAA"}, {"AAA", "BBB"}]
+    assert connection.execute_wrappers == []
+
+
+@pytest.mark.parametrize("end", [send_what_waits, commit, lambda: there("AAA"), lambda: execute(INSERT, ["BBB", "B"])])
+def test_a_row_that_is_refused_later_raises_what_its_writer_wanted(end):
+    def as_asked(error):
+        return LookupError(error.__cause__.diag.constraint_name)
+
+    def write():
+        with transaction.atomic():
+            execute(INSERT, ["AAA", "A"])
+            execute_soon(INSERT, ["AAA", "again"], or_else=as_asked)
+            end()
+
+    with pytest.raises(LookupError, match="registry_site_pkey"):
+        write()
+
+    assert there("AAA", "BBB") == set()
+
+
+def test_what_another_statement_is_refused_for_is_not_told_as_that_of_what_waited():
+    def write():
+        with transaction.atomic():
+            execute_soon(INSERT, ["AAA", "A"], or_else=lambda _error: LookupError())
+            execute(INSERT, ["AAA", "again"])
+
+    with pytest.raises(IntegrityError):
+        write()
+
+    assert there("AAA") == set()
+
+
+def test_an_answer_that_undoes_everything_comes_before_the_commit():
+    def undo(rows):
+        raise LookupError(rows)
+
+    def write():
+        with transaction.atomic():
+            execute_soon("SELECT %s::int", [7], then=undo)
+            execute_soon(INSERT, ["AAA", "A"])
+            commit()
+
+    with pytest.raises(LookupError, match="7"):
+        write()
+
+    assert there("AAA") == set()
+
+
+def test_an_answer_is_given_even_if_a_later_statement_of_the_message_fails():
+    got = []
+
+    def fail():
+        with transaction.atomic():
+            execute_soon("SELECT %s::int", [7], then=got.append)
+            fetch_row("SELECT 1 / %s::int", [0])
+
+    with pytest.raises(DataError):
+        fail()
+
+    assert got == [[(7,)]]
 
 
 def test_an_end_that_fails_undoes_everything():
     def twice():
         with transaction.atomic():
             execute(INSERT, ["AAA", "A"])
-            execute_at_commit(INSERT, ["AAA", "again"])
+            execute_soon(INSERT, ["AAA", "again"])
             commit()
 
     with pytest.raises(IntegrityError):
@@ -117,7 +207,7 @@ def test_an_end_that_fails_undoes_everything():
 def test_inside_another_transaction_nothing_is_committed():
     with transaction.atomic():
         with transaction.atomic():
-            execute_at_commit(INSERT, ["AAA", "A"])
+            execute_soon(INSERT, ["AAA", "A"])
             commit()
         inside = there("AAA")
         transaction.set_rollback(True)
@@ -148,10 +238,10 @@ def test_a_commit_after_a_failure_that_was_passed_over_says_that_nothing_was_sav
     assert there("AAA") == set()
 
 
-def test_what_was_left_for_an_end_that_never_came_is_not_saved_with_the_next():
+def test_what_waited_for_an_end_that_never_came_is_not_saved_with_the_next():
     with transaction.atomic():
-        execute_at_commit(INSERT, ["AAA", "A"])
-        forget_what_was_left()
+        execute_soon(INSERT, ["AAA", "A"])
+        forget_what_waits()
         transaction.set_rollback(True)
     with transaction.atomic():
         execute(INSERT, ["BBB", "B"])

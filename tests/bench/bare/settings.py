@@ -5,10 +5,9 @@ from registry.settings import INSTALLED_APPS, MIDDLEWARE, REST_FRAMEWORK
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.bench.bare"]
 # Apps of ours refuse to be loaded without theirs: the rest is left out when they are.
+DJANGOS_OWN = {"registry.middleware.Messages": "django.contrib.messages.middleware.MessageMiddleware"}
 BARE_MIDDLEWARE = [
-    name
-    for name in MIDDLEWARE
-    if name.startswith(("django.", "whitenoise.")) and name != "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    name for name in (DJANGOS_OWN.get(name, name) for name in MIDDLEWARE) if name.startswith(("django.", "whitenoise."))
 ]
 ROOT_URLCONF = "tests.bench.bare.urls"
 REST_FRAMEWORK = {

@@ -59,6 +59,32 @@ def test_what_was_posted_is_found_at_its_location_with_its_etag(form, client):
     assert posted["ETag"] == '"1"'
 
 
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_an_entry_is_saved_in_three_messages_to_the_database(client, assert_round_trips):
+    first = client.send("POST", f"{PATIENT}adverse_event/", body(of="adverse_event"), Idempotency_Key="first")
+
+    # Who calls; what is known of the patient; the row, its answer and the end. Django notes a BEGIN and a COMMIT more,
+    # and sends neither.
+    with assert_round_trips(3 + 2):
+        second = client.send("POST", f"{PATIENT}adverse_event/", body(of="adverse_event"), Idempotency_Key="second")
+
+    assert (first.status_code, second.status_code, second.json()["instance"]) == (201, 201, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("headers", [{}, {"Idempotency_Key": "key"}])
+def test_what_only_the_database_refuses_is_told_like_what_the_checks_refuse(headers, client, count, monkeypatch):
+    monkeypatch.setattr("crf.batch._existing", lambda _record_ids: set())  # as if another writer had been faster
+    before = count("crf_patient"), count("registry_idempotentanswer")
+
+    response = client.send("POST", PATIENTS, body({"record_id": "MTP-001"}), **headers)
+
+    assert (response.status_code, codes(response)) == (409, [("record_id", "record_exists")])
+    assert (count("crf_patient"), count("registry_idempotentanswer")) == before
+
+
 @pytest.mark.parametrize("form", COMPLETE)
 def test_an_entry_has_the_promised_members_and_every_variable(form, client):
     entry = client.get(address(form)).json()
