@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -22,11 +24,14 @@ from crf.forms import Form, Status, all_forms, blank_values
 from crf.reading import Problem, Submission
 from crf.refusals import Refused
 from crf.storage import Entry
+from registry.database import execute, execute_ahead, execute_soon
 from registry.rights import Caller, Right
 
 RECORD_ID = re.compile(r"([A-Z][A-Z0-9]{1,7})-(\d{3,7})", re.ASCII)
 """SITE-NNN: three digits or more. A number is given once at a site, however many zeros lead it."""
 MAX_INSTANCE = 32_767
+WRITTEN_AT_ONCE = 200
+"""Entries that the database is given in one statement."""
 
 
 @dataclass(slots=True)
@@ -56,18 +61,13 @@ class Batch:
         """Save what can be saved and return the results; with `atomic`, raise Refused unless that is everything."""
         self._name_new_patients()
         self._find_known_patients()
-        for index in self.order:
-            self._check(index)
-        self._refuse_if(atomic)
         if atomic and len(self.submissions) == 1:
+            self._check(0)
+            self._refuse_if(atomic)
             self._save_alone()
+            self._warn()
         else:
-            self._save()
-        self._refuse_if(atomic)
-        for result in self.results:
-            if result.entry is not None:
-                chart = self.patients[result.entry.record_id].chart
-                result.entry.warnings = soft_findings(result.entry.form, result.entry.as_row(), chart=chart)
+            self._save_many(atomic)
         self._follow()
         return self.results
 
@@ -75,6 +75,13 @@ class Batch:
         problems = [problem for result in self.results for problem in result.problems]
         if atomic and problems:
             raise Refused(problems)
+
+    def _warn(self) -> None:
+        """Have the soft checks look at what is saved, against the charts as they are now."""
+        for result in self.results:
+            if result.entry is not None:
+                chart = self.patients[result.entry.record_id].chart
+                result.entry.warnings = soft_findings(result.entry.form, result.entry.as_row(), chart=chart)
 
     def _follow(self) -> None:
         """Open and close the data queries that follow from what was saved."""
@@ -225,17 +232,44 @@ class Batch:
             self._refuse(0, finding_of(error))
             return Refused(self.results[0].problems)
 
-        self._insert(self.forms[0], [0], or_else=refused)
+        self._insert(self.forms[0], [0], run=partial(execute_soon, or_else=refused))
 
-    def _save(self) -> None:
-        """Write each form in one go, the patient form first."""
-        by_form: dict[type[Form], list[int]] = {}
-        for index in self.order:
-            if self.results[index].entry is not None:
-                by_form.setdefault(self.submissions[index].form, []).append(index)
+    def _save_many(self, atomic: bool) -> None:
+        try:
+            with transaction.atomic():
+                for _repeating, indexes in groupby(self.order, lambda index: self.submissions[index].form.repeating):
+                    self._check_and_write(indexes)
+                self._refuse_if(atomic)
+                self._warn()
+        except IntegrityError:
+            # Another writer was faster with one of them: only one by one can it be told which.
+            self._save_one_by_one()
+            self._refuse_if(atomic)
+            self._warn()
+
+    def _check_and_write(self, indexes: Iterable[int]) -> None:
+        """Check entries; the database writes those that passed while the next are checked."""
+        passed: dict[type[Form], list[int]] = {form: [] for form in self.forms}
+        for index in indexes:
+            self._check(index)
+            if self.results[index].entry is None:
+                continue
+            form = self.submissions[index].form
+            passed[form].append(index)
+            if len(passed[form]) == WRITTEN_AT_ONCE:
+                self._insert(form, passed[form], run=execute_ahead)
+                passed[form] = []
         for form in all_forms():
-            indexes = [index for index in by_form.get(form, ()) if self._patient_is_there(index)]
-            self._save_form(form, indexes)
+            if passed.get(form):
+                self._insert(form, passed[form], run=execute_ahead)
+
+    def _save_one_by_one(self) -> None:
+        """Write each entry that passed, the patient forms first, and refuse those that the database refuses."""
+        for form in all_forms():
+            for index in self.order:
+                of_form = self.submissions[index].form is form and self.results[index].entry is not None
+                if of_form and self._patient_is_there(index):
+                    self._save_one(form, index)
 
     def _patient_is_there(self, index: int) -> bool:
         """Return whether the patient of an entry was saved; refuse the entry if another writer took the record id."""
@@ -244,19 +278,6 @@ class Batch:
         self.results[index].entry = None
         self._refuse(index, _unknown_patient())
         return False
-
-    def _save_form(self, form: type[Form], indexes: Sequence[int]) -> None:
-        if len(indexes) < 2:
-            for index in indexes:
-                self._save_one(form, index)
-            return
-        try:
-            with transaction.atomic():
-                self._insert(form, indexes)
-        except IntegrityError:
-            # Another writer was faster with one of them: only one by one can it be told which.
-            for index in indexes:
-                self._save_one(form, index)
 
     def _save_one(self, form: type[Form], index: int) -> None:
         try:
@@ -281,13 +302,13 @@ class Batch:
         form: type[Form],
         indexes: Sequence[int],
         *,
-        or_else: Callable[[IntegrityError], Exception] | None = None,
+        run: Callable[[str, Sequence[Any]], None] = execute,
     ) -> None:
         entries = [entry for index in indexes if (entry := self.results[index].entry) is not None]
         beside: Mapping[str, list[int]] = {}
         if not form.repeating:
             beside = {"number": [number_of(entry.record_id) for entry in entries]}
-        storage.insert_entries(form, entries, beside=beside, or_else=or_else)
+        storage.insert_entries(form, entries, beside=beside, run=run)
 
 
 def _reasons(submission: Submission) -> dict[str, str]:

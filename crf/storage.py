@@ -8,17 +8,17 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from itertools import repeat
 from typing import Any
 
 import msgspec
-from django.db import IntegrityError, connection
+from django.db import connection
 
 from crf.fields import PartialDateField, Variable
 from crf.forms import Form, Status
 from crf.partial_dates import PartialDate
-from registry.database import execute, execute_soon, fetch_all
+from registry.database import execute, fetch_all
 from registry.measures import entries_were_saved
 
 BESIDE = ("record_id", "site_id", "instance", "status", "version", "missing", "locked", "updated_at")
@@ -118,24 +118,22 @@ def insert_entries(
     entries: Sequence[Entry],
     *,
     beside: Mapping[str, Sequence[Any]],
-    or_else: Callable[[IntegrityError], Exception] | None = None,
+    run: Callable[[str, Sequence[Any]], None] = execute,
 ) -> None:
     """Save new entries of one form in one statement.
 
-    `beside` gives further columns, with a value for each entry. With `or_else` a single entry is written with the next
-    statement (`registry.database.execute_soon`).
+    `beside` gives further columns, with a value for each entry. `run` is given the statement and its parameters.
     """
     table = table_of(form)
     names = (*BESIDE, "created_at", *beside, *table.variables)
     entries_were_saved(form.form_name(), number=len(entries))
     rows = _rows(entries, beside=beside)
     if len(entries) == 1:
-        run = partial(execute_soon, or_else=or_else) if or_else else execute
         run(_insert_one(form, names), next(rows))
         return
     # Several come as one JSON text: COPY is closed to a role that row-level security holds for.
     records = msgspec.json.encode([dict(zip(names, row, strict=True)) for row in rows]).decode()
-    execute(_insert_many(form, names), [records])
+    run(_insert_many(form, names), [records])
 
 
 @cache

@@ -13,7 +13,7 @@ import msgspec
 from django.db import transaction
 
 from registry import tracing
-from registry.database import Row, commit, execute_soon, fetch_row, forget_what_waits, send_what_waits
+from registry.database import Row, ending_with_what_waits, execute_soon, fetch_row, send_what_waits
 from registry.models import Site
 from registry.rights import Caller, Right, everything
 
@@ -60,7 +60,7 @@ def acting(
     before, start = tracing.door.set(door.value), _Start()
     told = _told(by, door=door, reason=reason, idempotency_key=idempotency_key)
     try:
-        with transaction.atomic():
+        with transaction.atomic(), ending_with_what_waits():
             execute_soon(BEGIN, told, then=start)
             if not begin_with_first:
                 send_what_waits()
@@ -70,10 +70,6 @@ def acting(
                 if idempotency_key is not None and not start.made:
                     send_what_waits()  # whoever was answered before gets that answer
                 raise
-            commit()
-    except BaseException:
-        forget_what_waits()
-        raise
     finally:
         tracing.door.reset(before)
 

@@ -3,14 +3,14 @@
 They run on Django's connection, in its transaction and with its exceptions, but not through its cursor, which binds
 parameters in Python and has the server plan each statement anew. Several go in one message and their answers come in
 one, by the pipeline mode of libpq: the two processes wake each other once for all of them (docs/performance.md, "Where
-the time goes"). A statement whose answer can wait goes with the next one (`execute_soon`), in the order in which they
-were given, Django's own statements included.
+the time goes"). A statement whose answer can wait goes with the next one (`execute_soon`), or at once, and runs while
+this process does something else (`execute_ahead`). All run in the order in which they were given, those of Django too.
 """
 
 import re
 import select
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -19,7 +19,7 @@ from typing import Any, ClassVar, NoReturn
 
 import psycopg
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError, connections
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
@@ -53,14 +53,7 @@ def fetch_all(*statements: Statement, prepare: bool = True) -> list[list[Row]]:
     was good for the tables as they were: `prepare` is for those that read a few rows by their key, again and again.
     Raises Django's database exceptions.
     """
-    waiting = _take_what_waits()
-    sent = [*waiting, *(_Sent(sql, parameters, prepare=prepare) for sql, parameters in statements)]
-    found, failure = _run(sent)
-    for one, rows in zip(waiting, found, strict=False):  # those that came before a failure
-        one.then(rows)
-    if failure is not None:
-        _raise(failure, of=sent[len(found)] if len(found) < len(sent) else None)
-    return found[len(waiting) :]
+    return _hear([_Sent(sql, parameters, prepare=prepare) for sql, parameters in statements])
 
 
 def execute_soon(
@@ -75,15 +68,38 @@ def execute_soon(
     `then` is given its rows; it may raise to have the transaction undone. `or_else` returns what is raised, with the
     next statement or at the end, when the database refuses the row.
     """
-    if not _kept.waiting:
-        connections[DEFAULT_DB_ALIAS].execute_wrappers.append(_after_what_waits)
+    _after_them_others()
     _kept.waiting.append(_Sent(sql, parameters, prepare=True, then=then or _let_be, or_else=or_else))
 
 
+def execute_ahead(sql: str, parameters: Sequence[Any]) -> None:
+    """Have the server run a constant statement that gives no rows while this process goes on.
+
+    What it is refused for is raised with the next statement, or at the end of the transaction.
+    """
+    sent = [*_kept.waiting, _Sent(sql, parameters, prepare=True)]
+    with _messenger() as messenger:
+        messenger.send(sent)
+    _after_them_others()
+    _kept.waiting.clear()
+    _kept.ahead += sent
+
+
 def send_what_waits() -> None:
-    """Run what `execute_soon` was given, now."""
-    if _kept.waiting:
-        fetch_all()
+    """Run what waits and wait for what runs."""
+    if _kept.waiting or _kept.ahead:
+        _hear([])
+
+
+@contextmanager
+def ending_with_what_waits() -> Iterator[None]:
+    """End the transaction that Django has begun in one message with what waits after the block, or forget all of it."""
+    try:
+        yield
+        commit()
+    except BaseException:
+        forget_what_waits()
+        raise
 
 
 def commit() -> None:
@@ -102,8 +118,11 @@ def commit() -> None:
 
 
 def forget_what_waits() -> None:
-    """Leave out what waits in a transaction that is undone."""
-    _take_what_waits()
+    """Leave out what waits, and what comes of what runs, in a transaction that is undone."""
+    ahead, _waiting = _take()
+    if ahead:
+        with suppress(DatabaseError), _messenger() as messenger:
+            messenger.run([])
 
 
 def _let_be(_rows: list[Row]) -> None:
@@ -122,37 +141,61 @@ class _Sent:
 
 
 class _Kept(local):
-    """The messenger of a thread on its present connection, and the statements that wait for the next."""
+    """The messenger of a thread on its present connection, the statements that run and those that wait for the next."""
 
     messenger: "_Messenger | None" = None
 
     def __init__(self) -> None:
+        self.ahead: list[_Sent] = []
         self.waiting: list[_Sent] = []
 
 
 _kept = _Kept()
 
 
-def _take_what_waits() -> list[_Sent]:
+def _hear(sent: Sequence[_Sent]) -> list[list[Row]]:
+    """Send statements after those that wait; return the rows of each. Raises what the first that failed is worth."""
+    ahead, waiting = _take()
+    asked = [*ahead, *waiting, *sent]
+    with _messenger() as messenger:
+        found, failure = messenger.run([*waiting, *sent])
+    for one, rows in zip(asked, found, strict=False):  # those that came before a failure
+        one.then(rows)
+    if failure is not None:
+        _raise(failure, of=asked[len(found)] if len(found) < len(asked) else None)
+    return found[len(ahead) + len(waiting) :]
+
+
+def _take() -> tuple[list[_Sent], list[_Sent]]:
+    """Return what runs and what waits, of which the caller takes care now."""
+    ahead, _kept.ahead = _kept.ahead, []
     waiting, _kept.waiting = _kept.waiting, []
-    if waiting:
+    if ahead or waiting:
         connections[DEFAULT_DB_ALIAS].execute_wrappers.remove(_after_what_waits)
-    return waiting
+    return ahead, waiting
+
+
+def _after_them_others() -> None:
+    """Have Django run statements of its own after those that run or wait."""
+    if not _kept.ahead and not _kept.waiting:
+        connections[DEFAULT_DB_ALIAS].execute_wrappers.append(_after_what_waits)
 
 
 def _after_what_waits(execute: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a statement of Django's own after those that wait."""
     send_what_waits()
     return execute(*arguments)
 
 
-def _run(sent: Sequence[_Sent]) -> tuple[list[list[Row]], psycopg.Error | None]:
-    """Send statements; return the rows of those that succeeded, and what ended them before the last."""
+@contextmanager
+def _messenger() -> Iterator["_Messenger"]:
+    """Give the messenger of the present connection; a new connection has a new one. Raises Django's exceptions."""
     database = connections[DEFAULT_DB_ALIAS]
     with database.wrap_database_errors:
         database.ensure_connection()
+        if _kept.messenger is None or _kept.messenger.driver is not database.connection:
+            _kept.messenger = _Messenger(database.connection)
         try:
-            return _messenger_on(database.connection).run(sent)
+            yield _kept.messenger
         finally:
             if database.connection.closed:
                 database.close()
@@ -169,13 +212,6 @@ def _raise(failure: psycopg.Error, *, of: _Sent | None) -> NoReturn:
         raise of.or_else(refused) from refused
 
 
-def _messenger_on(driver: psycopg.Connection[Row]) -> "_Messenger":
-    """Return the messenger of a connection; a new connection has a new one."""
-    if _kept.messenger is None or _kept.messenger.driver is not driver:
-        _kept.messenger = _Messenger(driver)
-    return _kept.messenger
-
-
 class _Messenger:
     """Sends statements over one connection, and knows which of them are prepared there."""
 
@@ -184,6 +220,7 @@ class _Messenger:
     def __init__(self, driver: psycopg.Connection[Row]) -> None:
         self.driver = driver
         self._names: dict[str, bytes] = {}
+        self._sent: list[tuple[Sequence[_Sent], Mapping[str, bytes]]] = []
         # They know how values of each type are written and read: to find it out anew takes longer than doing it.
         self._writer, self._reader = Transformer(driver), Transformer(driver)
         self._poll = select.poll()
@@ -191,29 +228,36 @@ class _Messenger:
         self._poll_both = select.poll()
         self._poll_both.register(driver.fileno(), select.POLLIN | select.POLLOUT)
 
+    def send(self, sent: Sequence[_Sent]) -> None:
+        """Send statements in one message, whose answers `run` receives. Raises psycopg's exceptions."""
+        written = [self._writer.dump_sequence(one.parameters, [PyFormat.TEXT] * len(one.parameters)) for one in sent]
+        new = self._new_names(sent) if settings.PREPARE_STATEMENTS else {}
+        with self._all_or_closed():
+            if not self._sent:
+                self.driver.pgconn.enter_pipeline_mode()
+            self._send(sent, written, new=new)
+        self._sent.append((sent, new))
+
     def run(self, sent: Sequence[_Sent]) -> tuple[list[list[Row]], psycopg.Error | None]:
-        """Send statements in one message; return the rows of those that succeeded, and what failed.
+        """Send statements; return the rows of all that were sent and succeeded before one failed, and what failed.
 
         Raises psycopg's exceptions when they could not be sent or answered.
         """
-        connection = self.driver.pgconn
-        written = [self._writer.dump_sequence(one.parameters, [PyFormat.TEXT] * len(one.parameters)) for one in sent]
-        new = self._new_names(sent) if settings.PREPARE_STATEMENTS else {}
-        try:
-            connection.enter_pipeline_mode()
-            self._send(sent, written, new=new)
-            results = self._received()
-            connection.exit_pipeline_mode()
-        except BaseException as error:
-            self._give_up(error)
-            raise
-        answers = results[-len(sent) :]
-        if new:
-            self._note_names(new, results[-len(sent) - len(new) : -len(sent)])
-        failure = self._first_failure(results)
-        if failure is None and sent[-1].sql == COMMIT[0] and answers[-1].command_status != b"COMMIT":
-            failure = psycopg.errors.InFailedSqlTransaction("A statement failed before: nothing of this was saved.")
-        return [self._rows(result) for result in answers if result.status not in FAILED], failure
+        if sent:
+            self.send(sent)
+        messages, self._sent = self._sent, []
+        with self._all_or_closed():
+            answers = [self._received() for _message in messages]
+            self.driver.pgconn.exit_pipeline_mode()
+        found: list[list[Row]] = []
+        for (asked, new), results in zip(messages, answers, strict=True):
+            self._note_names(new, results[-len(asked) - len(new) : -len(asked)])
+            found += [self._rows(result) for result in results[-len(asked) :] if result.status not in FAILED]
+            if (failure := self._first_failure(results)) is not None:
+                return found, failure
+        if sent and sent[-1].sql == COMMIT[0] and results[-1].command_status != b"COMMIT":
+            return found, psycopg.errors.InFailedSqlTransaction("A statement failed before: nothing of this was saved.")
+        return found, None
 
     def _new_names(self, sent: Iterable[_Sent]) -> dict[str, bytes]:
         """Return names for the statements that are to be prepared and are not yet."""
@@ -244,12 +288,20 @@ class _Messenger:
             self._poll_both.poll()
             connection.consume_input()
 
-    def _give_up(self, error: BaseException) -> None:
-        """Close the connection, on which it is unknown what is under way; who was interrupted wants none of it done."""
-        if not isinstance(error, psycopg.Error):
-            with suppress(psycopg.Error):
-                self.driver.cancel_safe(timeout=1)
-        self.driver.close()
+    @contextmanager
+    def _all_or_closed(self) -> Iterator[None]:
+        """Close the connection if the block fails, for it is unknown then what is under way.
+
+        Who was interrupted wants none of it done.
+        """
+        try:
+            yield
+        except BaseException as error:
+            if not isinstance(error, psycopg.Error):
+                with suppress(psycopg.Error):
+                    self.driver.cancel_safe(timeout=1)
+            self.driver.close()
+            raise
 
     def _first_failure(self, results: Iterable[PGresult]) -> psycopg.Error | None:
         for result in results:

@@ -16,7 +16,9 @@ from django.db import (
 
 from registry.database import (
     commit,
+    ending_with_what_waits,
     execute,
+    execute_ahead,
     execute_soon,
     fetch_all,
     fetch_row,
@@ -129,7 +131,93 @@ def test_what_waits_runs_before_a_statement_of_django_too_and_once():
         found.append(there("AAA", "BBB"))
 
     assert found == [{"AAA"}, {"AAA"}, {"AAA", "BBB"}]
-    assert connection.execute_wrappers == []
+
+
+@pytest.mark.parametrize("ask", [execute_soon, execute_ahead])
+@pytest.mark.parametrize("end", [send_what_waits, commit, forget_what_waits, lambda: fetch_row(BACKEND, [1])])
+def test_django_runs_its_statements_alone_again_when_nothing_waits(ask, end):
+    with transaction.atomic():
+        before = list(connection.execute_wrappers)
+        ask(INSERT, ["AAA", "A"])
+        during = list(connection.execute_wrappers)
+        end()
+        after = list(connection.execute_wrappers)
+        transaction.set_rollback(True)
+
+    assert (len(during), after) == (len(before) + 1, before)
+
+
+def test_what_runs_ahead_is_there_for_the_next_statement_of_whoever_asks():
+    with transaction.atomic():
+        execute_soon(INSERT, ["AAA", "A"])
+        execute_ahead(INSERT, ["BBB", "B"])
+        execute_ahead(INSERT, ["CCC", "C"])
+        own = fetch_row("SELECT count(*) FROM registry_site WHERE code = ANY(%s)", [["AAA", "BBB", "CCC"]])
+        execute_ahead(INSERT, ["DDD", "D"])
+        of_django = there("DDD")
+        execute_ahead(INSERT, ["EEE", "E"])
+        commit()
+
+    assert (own, of_django) == ((3,), {"DDD"})
+    connection.close()
+    assert there("AAA", "BBB", "CCC", "DDD", "EEE") == {"AAA", "BBB", "CCC", "DDD", "EEE"}
+
+
+@pytest.mark.parametrize("end", [send_what_waits, commit, lambda: there("AAA"), lambda: execute(INSERT, ["BBB", "B"])])
+def test_what_runs_ahead_and_is_refused_is_raised_with_the_next_statement_and_undoes_all(end):
+    def write():
+        with transaction.atomic():
+            execute_ahead(INSERT, ["AAA", "A"])
+            execute_ahead(INSERT, ["AAA", "again"])
+            execute_ahead(INSERT, ["CCC", "C"])
+            end()
+
+    with pytest.raises(IntegrityError) as refused:
+        write()
+
+    assert refused.value.__cause__.diag.constraint_name == "registry_site_pkey"
+    assert there("AAA", "BBB", "CCC") == set()
+
+
+def test_a_savepoint_around_what_runs_ahead_is_where_it_is_refused():
+    def write():
+        with transaction.atomic():
+            execute_ahead(INSERT, ["AAA", "again"])
+
+    with transaction.atomic():
+        execute(INSERT, ["AAA", "A"])
+        with pytest.raises(IntegrityError):
+            write()
+        execute(INSERT, ["BBB", "B"])
+
+    assert there("AAA", "BBB") == {"AAA", "BBB"}
+
+
+def test_what_runs_ahead_in_a_block_that_fails_leaves_nothing_and_a_connection_that_works():
+    def write():
+        with transaction.atomic(), ending_with_what_waits():
+            execute_ahead(INSERT, ["AAA", "A"])
+            execute_soon(INSERT, ["BBB", "B"])
+            raise LookupError
+
+    before = fetch_row(BACKEND, [1])
+    with pytest.raises(LookupError):
+        write()
+
+    assert there("AAA", "BBB") == set()
+    assert fetch_row(BACKEND, [1]) == before
+
+
+def test_a_value_that_cannot_be_sent_ahead_is_refused_and_what_ran_before_is_undone():
+    def write():
+        with transaction.atomic(), ending_with_what_waits():
+            execute_ahead(INSERT, ["AAA", "A"])
+            execute_ahead(INSERT, ["BBB", "a\x00b"])
+
+    with pytest.raises(DataError, match="NUL"):
+        write()
+
+    assert there("AAA") == set()
 
 
 @pytest.mark.parametrize("end", [send_what_waits, commit, lambda: there("AAA"), lambda: execute(INSERT, ["BBB", "B"])])
