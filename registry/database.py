@@ -112,7 +112,7 @@ def commit() -> None:
     if database.savepoint_ids or database.needs_rollback:
         send_what_waits()
         return
-    if any(one.then is not _let_be for one in _kept.waiting):
+    if any(one.then is not _let_be for one in (*_kept.ahead, *_kept.waiting)):
         send_what_waits()  # whose answer may undo all
     fetch_all(COMMIT)
 
@@ -178,7 +178,8 @@ def _take() -> tuple[list[_Sent], list[_Sent]]:
 def _after_them_others() -> None:
     """Have Django run statements of its own after those that run or wait."""
     if not _kept.ahead and not _kept.waiting:
-        connections[DEFAULT_DB_ALIAS].execute_wrappers.append(_after_what_waits)
+        # First of all: who adds a wrapper for a while takes the last one off.
+        connections[DEFAULT_DB_ALIAS].execute_wrappers.insert(0, _after_what_waits)
 
 
 def _after_what_waits(execute: Callable[..., Any], *arguments: Any) -> Any:
@@ -220,6 +221,8 @@ class _Messenger:
     def __init__(self, driver: psycopg.Connection[Row]) -> None:
         self.driver = driver
         self._names: dict[str, bytes] = {}
+        self._preparing: dict[str, bytes] = {}
+        # Messages whose answers are still to be received, each with the names of what it prepares.
         self._sent: list[tuple[Sequence[_Sent], Mapping[str, bytes]]] = []
         # They know how values of each type are written and read: to find it out anew takes longer than doing it.
         self._writer, self._reader = Transformer(driver), Transformer(driver)
@@ -231,12 +234,13 @@ class _Messenger:
     def send(self, sent: Sequence[_Sent]) -> None:
         """Send statements in one message, whose answers `run` receives. Raises psycopg's exceptions."""
         written = [self._writer.dump_sequence(one.parameters, [PyFormat.TEXT] * len(one.parameters)) for one in sent]
-        new = self._new_names(sent) if settings.PREPARE_STATEMENTS else {}
+        new = self._new_names(sent)
         with self._all_or_closed():
             if not self._sent:
                 self.driver.pgconn.enter_pipeline_mode()
+            self._preparing |= new
+            self._sent.append((sent, new))
             self._send(sent, written, new=new)
-        self._sent.append((sent, new))
 
     def run(self, sent: Sequence[_Sent]) -> tuple[list[list[Row]], psycopg.Error | None]:
         """Send statements; return the rows of all that were sent and succeeded before one failed, and what failed.
@@ -261,14 +265,21 @@ class _Messenger:
 
     def _new_names(self, sent: Iterable[_Sent]) -> dict[str, bytes]:
         """Return names for the statements that are to be prepared and are not yet."""
-        texts = [one.sql for one in sent if one.prepare and one.sql not in self._names]
+        if not settings.PREPARE_STATEMENTS:
+            return {}
+        texts = [one.sql for one in sent if one.prepare and self._name_of(one) is None]
         return {text: b"ecrf_%d" % next(self.numbers) for text in texts}
 
     def _note_names(self, new: Mapping[str, bytes], results: Iterable[PGresult]) -> None:
         """Note which statements were prepared: they stay so when their transaction is undone."""
         for (text, name), result in zip(new.items(), results, strict=True):
+            del self._preparing[text]
             if result.status == ExecStatus.COMMAND_OK:
                 self._names[text] = name
+
+    def _name_of(self, one: _Sent) -> bytes | None:
+        """Return the name under which a statement is prepared, or will be when its turn comes."""
+        return self._names.get(one.sql) or self._preparing.get(one.sql) if one.prepare else None
 
     def _send(self, sent: Sequence[_Sent], parameters: Sequence[Sequence[Any]], *, new: Mapping[str, bytes]) -> None:
         """Send statements, in the transaction that Django wants; those that have a name are or become prepared."""
@@ -278,7 +289,7 @@ class _Messenger:
         for text, name in new.items():
             connection.send_prepare(name, _numbered(text))
         for one, given in zip(sent, parameters, strict=True):
-            known = self._names.get(one.sql) or new.get(one.sql) if one.prepare else None
+            known = self._name_of(one)
             if known is not None:
                 connection.send_query_prepared(known, given)
             else:

@@ -265,6 +265,22 @@ def test_an_answer_that_undoes_everything_comes_before_the_commit():
     assert there("AAA") == set()
 
 
+def test_the_answer_of_what_went_with_a_statement_that_runs_ahead_comes_before_the_commit_too():
+    def undo(rows):
+        raise LookupError(rows)
+
+    def write():
+        with transaction.atomic():
+            execute_soon("SELECT %s::int", [7], then=undo)
+            execute_ahead(INSERT, ["AAA", "A"])
+            commit()
+
+    with pytest.raises(LookupError, match="7"):
+        write()
+
+    assert there("AAA") == set()
+
+
 def test_an_answer_is_given_even_if_a_later_statement_of_the_message_fails():
     got = []
 
@@ -361,6 +377,17 @@ def test_a_statement_that_fails_again_and_again_is_prepared_once():
     for _time in range(5):
         with pytest.raises(DataError), transaction.atomic():
             fetch_row("SELECT 1 / %s::int", [0])
+
+    assert prepared_here() == 1
+
+
+def test_a_statement_that_runs_ahead_again_and_again_is_prepared_once():
+    connection.close()
+    with transaction.atomic():
+        for code in ("AAA", "BBB", "CCC"):
+            execute_ahead(INSERT, [code, code])
+        send_what_waits()
+        transaction.set_rollback(True)
 
     assert prepared_here() == 1
 
