@@ -148,6 +148,13 @@ def test_writers_of_one_patient_at_the_same_instant_leave_one_whole_chain(chart,
     assert breaks() == []
 
 
+def test_ends_of_chains_have_room_to_change_in_their_page(db):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE oid = 'registry_historychain'::regclass")
+
+        assert cursor.fetchone() == (["fillfactor=50"],)
+
+
 ROWS_OF = (
     "INSERT INTO crf_adverseevent (record_id, site_id, instance, status, version, missing, locked, ae_term)"
     " SELECT %s, 'MTP', number, 0, 1, '{}', false, 'Fatigue' FROM"
