@@ -164,7 +164,7 @@ def _links() -> Generator[_Link, None, None]:
 def _rows_of(history: type[models.Model]) -> str:
     """Return the SQL of the rows of a history table: chain, position, table, key, digest and content."""
     table = history._meta.db_table
-    columns = {field.column for field in history._meta.local_fields} - BESIDE_THE_CONTENT
+    columns = {str(field.column) for field in history._meta.local_fields} - BESIDE_THE_CONTENT
     content = content_of({column: f'row."{column}"::text' for column in columns})
     return (
         f"SELECT pgh_chain, pgh_seq, '{table}', pgh_id, pgh_digest, convert_to({content}, 'UTF8')"  # noqa: S608 -- names of tables
