@@ -943,11 +943,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='patient',
-            constraint=models.CheckConstraint(condition=models.Q(('sex__isnull', True), ('sex__in', ['M', 'F', 'U']), _connector='OR'), name='sex_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('sex__isnull', True), ('sex__one_of', ['M', 'F', 'U']), _connector='OR'), name='sex_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='patient',
-            constraint=models.CheckConstraint(condition=models.Q(('race__isnull', True), ('race__in', ['WHITE', 'BLACK', 'ASIAN', 'OTHER', 'UNKNOWN']), _connector='OR'), name='race_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('race__isnull', True), ('race__one_of', ['WHITE', 'BLACK', 'ASIAN', 'OTHER', 'UNKNOWN']), _connector='OR'), name='race_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='patient',
@@ -959,15 +959,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='patient',
-            constraint=models.CheckConstraint(condition=models.Q(('smoking_status__isnull', True), ('smoking_status__in', ['never', 'former', 'current', 'unknown']), _connector='OR'), name='smoking_status_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('smoking_status__isnull', True), ('smoking_status__one_of', ['never', 'former', 'current', 'unknown']), _connector='OR'), name='smoking_status_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='patient',
-            constraint=models.CheckConstraint(condition=models.Q(('neuropathy_cause__isnull', True), ('neuropathy_cause__in', ['thalidomide', 'other', 'unknown']), _connector='OR'), name='neuropathy_cause_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('neuropathy_cause__isnull', True), ('neuropathy_cause__one_of', ['thalidomide', 'other', 'unknown']), _connector='OR'), name='neuropathy_cause_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='patient',
-            constraint=models.CheckConstraint(condition=models.Q(('antiphospholipid__isnull', True), ('antiphospholipid__in', ['positive', 'negative', 'not_done']), _connector='OR'), name='antiphospholipid_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('antiphospholipid__isnull', True), ('antiphospholipid__one_of', ['positive', 'negative', 'not_done']), _connector='OR'), name='antiphospholipid_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='patient',
@@ -983,7 +983,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='patient',
-            constraint=models.CheckConstraint(condition=models.Q(('vital_status__isnull', True), ('vital_status__in', ['alive', 'dead', 'lost']), _connector='OR'), name='vital_status_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('vital_status__isnull', True), ('vital_status__one_of', ['alive', 'dead', 'lost']), _connector='OR'), name='vital_status_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='patient',
@@ -1147,7 +1147,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='lesionassessment',
-            constraint=models.CheckConstraint(condition=models.Q(('lesion_response__isnull', True), ('lesion_response__in', ['CR', 'PR', 'SD', 'PD', 'NE']), _connector='OR'), name='lesion_response_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('lesion_response__isnull', True), ('lesion_response__one_of', ['CR', 'PR', 'SD', 'PD', 'NE']), _connector='OR'), name='lesion_response_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='lesionassessment',
@@ -1259,19 +1259,19 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='dosing',
-            constraint=models.CheckConstraint(condition=models.Q(('dose_schedule__isnull', True), ('dose_schedule__in', ['daily', 'alternate_days', 'd21_28', 'other']), _connector='OR'), name='dose_schedule_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('dose_schedule__isnull', True), ('dose_schedule__one_of', ['daily', 'alternate_days', 'd21_28', 'other']), _connector='OR'), name='dose_schedule_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='dosing',
-            constraint=models.CheckConstraint(condition=models.Q(('dose_reason__isnull', True), ('dose_reason__in', ['initiation', 'insufficient_response', 'loss_of_response', 'adverse_event', 'sustained_response', 'resumption', 'patient_decision', 'other']), _connector='OR'), name='dose_reason_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('dose_reason__isnull', True), ('dose_reason__one_of', ['initiation', 'insufficient_response', 'loss_of_response', 'adverse_event', 'sustained_response', 'resumption', 'patient_decision', 'other']), _connector='OR'), name='dose_reason_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='dosing',
-            constraint=models.CheckConstraint(condition=models.Q(('dose_stop_reason__isnull', True), ('dose_stop_reason__in', ['dose_change', 'adverse_event', 'sustained_response', 'inefficacy', 'pregnancy', 'patient_decision', 'lost', 'other']), _connector='OR'), name='dose_stop_reason_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('dose_stop_reason__isnull', True), ('dose_stop_reason__one_of', ['dose_change', 'adverse_event', 'sustained_response', 'inefficacy', 'pregnancy', 'patient_decision', 'lost', 'other']), _connector='OR'), name='dose_stop_reason_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='dosing',
-            constraint=models.CheckConstraint(condition=models.Q(('antithrombotic__isnull', True), ('antithrombotic__in', ['aspirin', 'clopidogrel', 'anticoagulant', 'other', 'none']), _connector='OR'), name='antithrombotic_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('antithrombotic__isnull', True), ('antithrombotic__one_of', ['aspirin', 'clopidogrel', 'anticoagulant', 'other', 'none']), _connector='OR'), name='antithrombotic_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='dosing',
@@ -1487,11 +1487,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='adverseevent',
-            constraint=models.CheckConstraint(condition=models.Q(('ae_category__isnull', True), ('ae_category__in', ['blood', 'cardiac', 'congenital', 'ear', 'endocrine', 'eye', 'gastrointestinal', 'general', 'hepatobiliary', 'immune', 'infections', 'injury', 'investigations', 'metabolism', 'musculoskeletal', 'neoplasms', 'nervous', 'pregnancy', 'psychiatric', 'renal', 'reproductive', 'respiratory', 'skin', 'social', 'surgical', 'vascular']), _connector='OR'), name='ae_category_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('ae_category__isnull', True), ('ae_category__one_of', ['blood', 'cardiac', 'congenital', 'ear', 'endocrine', 'eye', 'gastrointestinal', 'general', 'hepatobiliary', 'immune', 'infections', 'injury', 'investigations', 'metabolism', 'musculoskeletal', 'neoplasms', 'nervous', 'pregnancy', 'psychiatric', 'renal', 'reproductive', 'respiratory', 'skin', 'social', 'surgical', 'vascular']), _connector='OR'), name='ae_category_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='adverseevent',
-            constraint=models.CheckConstraint(condition=models.Q(('ae_grade__isnull', True), ('ae_grade__in', ['1', '2', '3', '4', '5']), _connector='OR'), name='ae_grade_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('ae_grade__isnull', True), ('ae_grade__one_of', ['1', '2', '3', '4', '5']), _connector='OR'), name='ae_grade_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='adverseevent',
@@ -1507,19 +1507,19 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='adverseevent',
-            constraint=models.CheckConstraint(condition=models.Q(('ae_related__isnull', True), ('ae_related__in', ['unrelated', 'unlikely', 'possible', 'probable', 'definite']), _connector='OR'), name='ae_related_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('ae_related__isnull', True), ('ae_related__one_of', ['unrelated', 'unlikely', 'possible', 'probable', 'definite']), _connector='OR'), name='ae_related_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='adverseevent',
-            constraint=models.CheckConstraint(condition=models.Q(('ae_action__isnull', True), ('ae_action__in', ['none', 'dose_reduced', 'interrupted', 'discontinued', 'not_applicable', 'unknown']), _connector='OR'), name='ae_action_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('ae_action__isnull', True), ('ae_action__one_of', ['none', 'dose_reduced', 'interrupted', 'discontinued', 'not_applicable', 'unknown']), _connector='OR'), name='ae_action_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='adverseevent',
-            constraint=models.CheckConstraint(condition=models.Q(('ae_outcome__isnull', True), ('ae_outcome__in', ['recovered', 'recovering', 'not_recovered', 'sequelae', 'fatal', 'unknown']), _connector='OR'), name='ae_outcome_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('ae_outcome__isnull', True), ('ae_outcome__one_of', ['recovered', 'recovering', 'not_recovered', 'sequelae', 'fatal', 'unknown']), _connector='OR'), name='ae_outcome_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='adverseevent',
-            constraint=models.CheckConstraint(condition=models.Q(('ae_special_interest__isnull', True), ('ae_special_interest__in', ['none', 'peripheral_neuropathy', 'venous_thrombosis', 'arterial_thrombosis', 'lupus_flare', 'cytopenia', 'pregnancy', 'malignancy', 'other']), _connector='OR'), name='ae_special_interest_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('ae_special_interest__isnull', True), ('ae_special_interest__one_of', ['none', 'peripheral_neuropathy', 'venous_thrombosis', 'arterial_thrombosis', 'lupus_flare', 'cytopenia', 'pregnancy', 'malignancy', 'other']), _connector='OR'), name='ae_special_interest_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='adverseevent',
@@ -1607,11 +1607,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='priortreatment',
-            constraint=models.CheckConstraint(condition=models.Q(('prior_drug__isnull', True), ('prior_drug__in', ['hydroxychloroquine', 'chloroquine', 'mepacrine', 'thalidomide', 'methotrexate', 'mycophenolate', 'azathioprine', 'ciclosporin', 'dapsone', 'acitretin', 'isotretinoin', 'prednisone', 'ivig', 'belimumab', 'rituximab', 'anifrolumab', 'topical_steroid', 'topical_tacrolimus', 'phototherapy', 'other']), _connector='OR'), name='prior_drug_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('prior_drug__isnull', True), ('prior_drug__one_of', ['hydroxychloroquine', 'chloroquine', 'mepacrine', 'thalidomide', 'methotrexate', 'mycophenolate', 'azathioprine', 'ciclosporin', 'dapsone', 'acitretin', 'isotretinoin', 'prednisone', 'ivig', 'belimumab', 'rituximab', 'anifrolumab', 'topical_steroid', 'topical_tacrolimus', 'phototherapy', 'other']), _connector='OR'), name='prior_drug_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='priortreatment',
-            constraint=models.CheckConstraint(condition=models.Q(('prior_route__isnull', True), ('prior_route__in', ['oral', 'intravenous', 'subcutaneous', 'intramuscular', 'topical', 'light']), _connector='OR'), name='prior_route_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('prior_route__isnull', True), ('prior_route__one_of', ['oral', 'intravenous', 'subcutaneous', 'intramuscular', 'topical', 'light']), _connector='OR'), name='prior_route_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='priortreatment',
@@ -1623,11 +1623,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='priortreatment',
-            constraint=models.CheckConstraint(condition=models.Q(('prior_response__isnull', True), ('prior_response__in', ['complete', 'partial', 'none', 'unknown']), _connector='OR'), name='prior_response_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('prior_response__isnull', True), ('prior_response__one_of', ['complete', 'partial', 'none', 'unknown']), _connector='OR'), name='prior_response_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='priortreatment',
-            constraint=models.CheckConstraint(condition=models.Q(('prior_stop_reason__isnull', True), ('prior_stop_reason__in', ['inefficacy', 'loss_of_response', 'adverse_event', 'remission', 'patient_decision', 'other', 'unknown', 'ongoing']), _connector='OR'), name='prior_stop_reason_is_a_code', violation_error_code='unknown_code'),
+            constraint=models.CheckConstraint(condition=models.Q(('prior_stop_reason__isnull', True), ('prior_stop_reason__one_of', ['inefficacy', 'loss_of_response', 'adverse_event', 'remission', 'patient_decision', 'other', 'unknown', 'ongoing']), _connector='OR'), name='prior_stop_reason_is_a_code', violation_error_code='unknown_code'),
         ),
         migrations.AddConstraint(
             model_name='priortreatment',
