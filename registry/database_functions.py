@@ -57,15 +57,18 @@ $$
 """
 
 LINK_STEP: Final = """
--- The digest of a row of the history: over the one before it and the row as JSON without its nulls.
-CREATE OR REPLACE FUNCTION ecrf_link_step(so_far bytea, before bytea, said jsonb) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT sha256(COALESCE(so_far, before) || convert_to(jsonb_strip_nulls(said)::text, 'UTF8'))
+-- The digest of a row of the history: over the one before it and what the row says. In PL/pgSQL, because a function in
+-- SQL takes several times as long as the step of an aggregate.
+CREATE OR REPLACE FUNCTION ecrf_link_step(so_far bytea, before bytea, said text) RETURNS bytea
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN sha256(COALESCE(so_far, before) || convert_to(said, 'UTF8'));
+END
 $$
 """
 LINK: Final = """
 -- Over rows in their order: the digest of each, the first following `before`.
-CREATE OR REPLACE AGGREGATE ecrf_link(before bytea, said jsonb) (SFUNC = ecrf_link_step, STYPE = bytea)
+CREATE OR REPLACE AGGREGATE ecrf_link(before bytea, said text) (SFUNC = ecrf_link_step, STYPE = bytea)
 """
 
 FUNCTIONS: Final = (ACTOR, SITES, BEGIN_ACTING, FIND_CALLER, LINK_STEP, LINK)

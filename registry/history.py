@@ -13,6 +13,7 @@ patient is one chain, anything else tracked has a chain of its own: writers of d
 other.
 """
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import pghistory
@@ -27,40 +28,41 @@ from registry.row_security import access_to, history_of
 ACTOR = "ecrf_actor()"
 """SQL function (registry/database_functions.py) that returns who acts in this transaction, never null."""
 
-# Chains are locked in one order before their ends are read, and first made where they are new. The digest of a link is
-# over the row as JSON without nulls: a column that a later version adds leaves the digests of older rows as they are.
+# Chains are locked in one order before their ends are read, and first made where they are new.
 LINK_MANY = """
     INSERT INTO registry_historychain (chain, site_id, length, digest)
-        SELECT DISTINCT {chain}, {site}, 0, ''::bytea FROM {source} AS changed ORDER BY 1 ON CONFLICT DO NOTHING;
+        SELECT DISTINCT {chain}, {site}, 0, ''::bytea FROM {source} AS changed
+         WHERE NOT EXISTS (SELECT FROM registry_historychain known WHERE known.chain = {chain})
+         ORDER BY 1 ON CONFLICT DO NOTHING;
     PERFORM FROM registry_historychain WHERE chain IN (SELECT {chain} FROM {source} AS changed)
         ORDER BY chain FOR UPDATE;
-    WITH said AS MATERIALIZED (SELECT {said} FROM {source} AS changed),
-    linked AS MATERIALIZED (
-        SELECT said.*, before.length + row_number() OVER chain AS pgh_seq,
-               ecrf_link(before.digest, to_jsonb(said)) OVER chain AS pgh_digest
-          FROM said JOIN registry_historychain before ON before.chain = said.pgh_chain
-        WINDOW chain AS (PARTITION BY said.pgh_chain ORDER BY said.pgh_obj_id ROWS UNBOUNDED PRECEDING)),
-    kept AS (INSERT INTO "{history}" ({columns}, pgh_seq, pgh_digest) SELECT {columns}, pgh_seq, pgh_digest FROM linked)
+    ecrf_moment := clock_timestamp();
+    WITH kept AS (
+        INSERT INTO "{history}" ({columns}, pgh_seq, pgh_digest)
+        SELECT {said}, before.length + row_number() OVER chain, ecrf_link(before.digest, {content}) OVER chain
+          FROM {source} AS changed JOIN registry_historychain before ON before.chain = {chain}
+        WINDOW chain AS (PARTITION BY before.chain ORDER BY {key} ROWS UNBOUNDED PRECEDING)
+        RETURNING pgh_chain, pgh_seq, pgh_digest)
     UPDATE registry_historychain chained SET length = last.pgh_seq, digest = last.pgh_digest
-      FROM (SELECT DISTINCT ON (pgh_chain) pgh_chain, pgh_seq, pgh_digest FROM linked
-             ORDER BY pgh_chain, pgh_seq DESC) AS last
+      FROM (SELECT DISTINCT ON (pgh_chain) * FROM kept ORDER BY pgh_chain, pgh_seq DESC) AS last
      WHERE chained.chain = last.pgh_chain;
 """
 # The same for one row, which nearly every statement has: no sorting and no windows, about half of what the chain
 # costs. The lock comes before the moment is noted, so that moments follow the order of the chain.
 LINK_ONE = """
     FOR attempt IN 1..2 LOOP
-        SELECT length, digest INTO place, link FROM registry_historychain
+        SELECT length, digest INTO ecrf_place, ecrf_digest FROM registry_historychain
          WHERE chain = (SELECT {chain} FROM {source} AS changed) FOR UPDATE;
         EXIT WHEN FOUND;
         INSERT INTO registry_historychain (chain, site_id, length, digest)
             SELECT {chain}, {site}, 0, ''::bytea FROM {source} AS changed ON CONFLICT DO NOTHING;
     END LOOP;
-    SELECT {said} INTO one FROM {source} AS changed;
-    place := place + 1;
-    link := ecrf_link_step(NULL, link, to_jsonb(one));
-    UPDATE registry_historychain SET length = place, digest = link WHERE chain = one.pgh_chain;
-    INSERT INTO "{history}" ({columns}, pgh_seq, pgh_digest) VALUES ({values}, place, link);
+    ecrf_place := ecrf_place + 1;
+    ecrf_moment := clock_timestamp();
+    INSERT INTO "{history}" ({columns}, pgh_seq, pgh_digest)
+        SELECT {said}, ecrf_place, ecrf_link_step(NULL, ecrf_digest, {content}) FROM {source} AS changed
+        RETURNING pgh_chain, pgh_digest INTO ecrf_chain, ecrf_digest;
+    UPDATE registry_historychain SET length = ecrf_place, digest = ecrf_digest WHERE chain = ecrf_chain;
 """
 # A statement that came to no row has nothing to link, and goes the way of many.
 LINK_STATEMENT = (
@@ -68,7 +70,17 @@ LINK_STATEMENT = (
     f"{LINK_ONE}    ELSE{LINK_MANY}    END IF;\n    RETURN NULL;\n"
 )
 LINK_ROW = f"{LINK_ONE}    RETURN NULL;\n"
-VARIABLES = [("one", "record"), ("place", "bigint"), ("link", "bytea")]
+# Their prefix is ours: no column of a form begins with it.
+VARIABLES = [
+    ("ecrf_who", f"jsonb := {ACTOR}"),
+    ("ecrf_who_as_text", "text := ecrf_who::text"),
+    ("ecrf_moment", "timestamptz"),
+    ("ecrf_chain", "text"),
+    ("ecrf_place", "bigint"),
+    ("ecrf_digest", "bytea"),
+]
+BESIDE_THE_CONTENT = frozenset({"pgh_id", "pgh_seq", "pgh_digest"})
+"""Columns of a history row that its digest is not over: its digest, and what places it."""
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
@@ -86,21 +98,23 @@ class HistoryTrigger(EventTrigger):
         key = f'changed."{model._meta.pk.column}"'
         values = {column: f'changed."{column}"' for column in tracked}
         values |= {
-            "pgh_created_at": "clock_timestamp()",
+            "pgh_created_at": "ecrf_moment",
             "pgh_label": f"'{self.label}'",
             "pgh_obj_id": key,
-            "pgh_context": ACTOR,
+            "pgh_context": "ecrf_who",
             "pgh_chain": chain_of(model, row="changed"),
         }
+        texts = {column: f"({value})::text" for column, value in values.items()} | {"pgh_context": "ecrf_who_as_text"}
         template = LINK_STATEMENT if self.level == pgtrigger.Statement else LINK_ROW
         return pgtrigger.Func(
             template.format(
                 source=source,
                 history=self._history_of().db_table,
-                said=", ".join(f'{value} AS "{column}"' for column, value in values.items()),
                 columns=", ".join(f'"{column}"' for column in values),
-                values=", ".join(f'one."{column}"' for column in values),
+                said=", ".join(values.values()),
+                content=content_of(texts),
                 chain=values["pgh_chain"],
+                key=key,
                 site='changed."site_id"' if "site_id" in tracked else "NULL",
             )
         )
@@ -166,6 +180,16 @@ def chain_of(model: type[models.Model], *, row: str) -> str:
         return own
     of_patient = f'{row}."record_id"::text'
     return f"COALESCE({of_patient}, {own})" if columns["record_id"].null else of_patient
+
+
+def content_of(columns: Mapping[str, str]) -> str:
+    """Return the SQL of the text that the digest of a history row is over, given the SQL of each column as text.
+
+    It says `name='value'` of every column that is not null, by the order of names: a column that a later version adds
+    leaves the digests of older rows as they are. Quotes in values are doubled, so that no two rows say the same.
+    """
+    said = (f"'{name}=' || quote_literal({text})" for name, text in sorted(columns.items()))
+    return f"array_to_string(ARRAY[{', '.join(said)}], ',')"
 
 
 def keep_history(model: type[ModelT], *, exclude: list[str] | None = None) -> type[ModelT]:

@@ -18,13 +18,12 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
-from django.db import connection
+from django.db import connection, models
 
-from registry.history import history_models
+from registry.history import BESIDE_THE_CONTENT, content_of, history_models
 from registry.models import HistoryChain
 
 ROWS_AT_A_TIME = 2_000
-_BESIDE_THE_CONTENT = "'{pgh_id,pgh_seq,pgh_digest}'::text[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,18 +150,23 @@ def _at(link: _Link, what: str) -> Break:
 
 def _links() -> Generator[_Link, None, None]:
     """Yield the rows of all history tables, by chain and position, with the content that their digests are over."""
-    quote = connection.ops.quote_name
-    tables = [model._meta.db_table for model in history_models()]
-    parts = [
-        f"SELECT pgh_chain, pgh_seq, '{table}', pgh_id, pgh_digest,"  # noqa: S608 -- names of tables
-        f" convert_to(jsonb_strip_nulls(to_jsonb(row) - {_BESIDE_THE_CONTENT})::text, 'UTF8') FROM {quote(table)} row"
-        for table in tables
-    ]
+    parts = [_rows_of(model) for model in history_models()]
     with connection.cursor() as cursor:
-        # Moments stand in the content as the triggers wrote them.
-        cursor.execute("SET LOCAL timezone = 'UTC'")
+        # Moments and dates stand in the content as the triggers wrote them.
+        cursor.execute("SELECT set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO', true)")
     with connection.chunked_cursor() as cursor:
         cursor.execute(f"{' UNION ALL '.join(parts)} ORDER BY 1, 2, 3, 4")
         while rows := cursor.fetchmany(ROWS_AT_A_TIME):
             for chain, position, table, key, digest, content in rows:
                 yield _Link(chain, position, table, key, bytes(digest), bytes(content))
+
+
+def _rows_of(history: type[models.Model]) -> str:
+    """Return the SQL of the rows of a history table: chain, position, table, key, digest and content."""
+    table = history._meta.db_table
+    columns = {str(field.column) for field in history._meta.local_fields} - BESIDE_THE_CONTENT
+    content = content_of({column: f'row."{column}"::text' for column in columns})
+    return (
+        f"SELECT pgh_chain, pgh_seq, '{table}', pgh_id, pgh_digest, convert_to({content}, 'UTF8')"  # noqa: S608 -- names of tables
+        f" FROM {connection.ops.quote_name(table)} row"
+    )

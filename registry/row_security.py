@@ -138,7 +138,8 @@ def _let_functions_act_as_the_owner(cursor: Any, *, schema: str) -> None:
     """Make the functions of our triggers write where the role itself may not: to the history.
 
     What acts as the owner looks for tables in our schema first and among temporary ones last, so that nobody can put
-    another in the way. pgtrigger lets whoever is connected switch triggers off by a setting; here nobody listens.
+    another in the way. It writes moments and dates alike for everybody: the history's digests are over them. pgtrigger
+    lets whoever is connected switch triggers off by a setting; here nobody listens.
     """
     cursor.execute(
         "CREATE OR REPLACE FUNCTION _pgtrigger_should_ignore(trigger_name name) RETURNS boolean"
@@ -150,5 +151,6 @@ def _let_functions_act_as_the_owner(cursor: Any, *, schema: str) -> None:
     )
     for (function,) in cursor.fetchall():
         cursor.execute(
-            f"ALTER FUNCTION {function} SECURITY DEFINER SET search_path = {schema}, pg_temp SET timezone = 'UTC'"
+            f"ALTER FUNCTION {function} SECURITY DEFINER SET search_path = {schema}, pg_temp"
+            " SET timezone = 'UTC' SET datestyle = 'ISO'"
         )

@@ -34,6 +34,7 @@ STATEMENTS = 60
 
 # Positions must differ: a number that nobody waits for.
 PLAIN = """
+    ecrf_moment := clock_timestamp();
     INSERT INTO "{history}" ({columns}, pgh_seq, pgh_digest)
         SELECT {said}, nextval('bench_position'), ''::bytea FROM {source} AS changed;
     RETURN NULL;

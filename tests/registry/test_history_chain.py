@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from crf.forms import forms_by_name
 from registry.acting import Door, acting, acting_as_the_system
-from registry.history import history_models
+from registry.history import content_of, history_models
 from registry.history_chain import broken_chains, make_checkpoint
 from registry.models import HistoryChain
 from tests.conftest import as_owner
@@ -148,6 +148,13 @@ def test_writers_of_one_patient_at_the_same_instant_leave_one_whole_chain(chart,
     assert breaks() == []
 
 
+def test_ends_of_chains_have_room_to_change_in_their_page(db):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE oid = 'registry_historychain'::regclass")
+
+        assert cursor.fetchone() == (["fillfactor=50"],)
+
+
 ROWS_OF = (
     "INSERT INTO crf_adverseevent (record_id, site_id, instance, status, version, missing, locked, ae_term)"
     " SELECT %s, 'MTP', number, 0, 1, '{}', false, 'Fatigue' FROM"
@@ -184,3 +191,38 @@ def test_a_statement_of_no_one_and_two_rows_is_linked_alike(chart, coordinator):
 
     assert HistoryChain.objects.get(chain=chart).length == before + 4
     assert breaks() == []
+
+
+def test_a_row_is_whole_whatever_way_its_writer_spells_moments_and_dates(chart, coordinator):
+    with acting(coordinator, door=Door.REST), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL datestyle = 'German'")
+        cursor.execute("SET LOCAL timezone = 'Asia/Tokyo'")
+        cursor.execute("UPDATE crf_dosing SET dose_start = '2021-02-03', version = 2 WHERE record_id = %s", [chart])
+        cursor.execute(f"{ROWS_OF} (VALUES (10), (11)) AS several (number)", [chart])
+
+    assert HistoryChain.objects.get(chain=chart).length == 6
+    assert breaks() == []
+
+
+@pytest.mark.parametrize(
+    ("row", "other"),
+    [
+        ({"start": "2021", "stop": None}, {"start": None, "stop": "2021"}),
+        ({"start": "1',stop='2", "stop": None}, {"start": "1", "stop": "2"}),
+        ({"start": "", "stop": None}, {"start": None, "stop": None}),
+        ({"start": "\\", "stop": None}, {"start": "\\\\", "stop": None}),
+    ],
+)
+def test_rows_that_differ_say_something_else(db, row, other):
+    assert what_says(row) != what_says(other)
+
+
+def test_a_column_that_is_added_changes_nothing_for_rows_without_it(db):
+    assert what_says({"start": "2021", "a_new_one": None}) == what_says({"start": "2021"})
+
+
+def what_says(row):
+    """Return the text that the digest of a history row with these values is over."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {content_of(dict.fromkeys(row, '%s::text'))}", [row[name] for name in sorted(row)])
+        return cursor.fetchone()[0]
