@@ -11,7 +11,7 @@ from django.db import connection
 from exports.cuts import Cut, Privacy
 from exports.datasets import record_order, stream
 from exports.endpoints.definitions import FIGURES
-from exports.endpoints.outcome import OUTCOME_NAMES, Outcome
+from exports.endpoints.outcome import OUTCOME_NAMES, Evidence, Outcome, evidence_of_json
 from exports.endpoints.published import interval_of
 from exports.endpoints.store import is_stale
 from exports.filtering import patients_kept
@@ -130,7 +130,7 @@ def outcome_rows(cut: Cut) -> Iterator[Row]:
         if secret:
             _disguise(values, record_id=record_id, secret=secret)
         shown = secret.of(record_id) if secret else record_id
-        yield [site, shown, *values.values(), _evidence(json.loads(evidence))]
+        yield [site, shown, *values.values(), _evidence(evidence_of_json(evidence))]
 
 
 def _cells(outcome: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _disguise(values: dict[str, Any], *, record_id: str, secret: Pseudonyms) -> 
     values["age_at_start"] = None if age is None else shown_age(age)
 
 
-def _evidence(evidence: Mapping[str, Any]) -> str:
+def _evidence(evidence: Evidence) -> str:
     """Return the rows behind each outcome as text: "bor: dosing 1, lesion_assessment 3"."""
-    told = [(name, ", ".join(f"{row['form']} {row['instance']}" for row in rows)) for name, rows in evidence.items()]
+    told = [(name, ", ".join(f"{row.form} {row.instance}" for row in rows)) for name, rows in evidence.items()]
     return "; ".join(f"{name}: {rows}" for name, rows in told if rows)

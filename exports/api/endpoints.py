@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from crf.api.pages import EntryPages
 from exports.api.representation import JOB, TIME, job_json
 from exports.endpoints.cohort import Summary
-from exports.endpoints.outcome import OUTCOME_NAMES
+from exports.endpoints.outcome import OUTCOME_NAMES, evidence_of_json
 from exports.endpoints.store import are_being_computed, is_stale
 from exports.models import CohortOutcome, Job, Kind, PatientOutcome
 from exports.recompute import ask_for_computation
@@ -184,7 +184,8 @@ def summary_json() -> dict[str, Any]:
 def outcome_json(outcome: PatientOutcome) -> dict[str, Any]:
     """Return the outcomes of a patient with the rows that decided each."""
     told: dict[str, Any] = msgspec.json.decode(outcome.outcome)
-    return {**told, "evidence": msgspec.json.decode(outcome.evidence)}
+    behind = evidence_of_json(outcome.evidence)
+    return {**told, "evidence": {name: [msgspec.structs.asdict(row) for row in rows] for name, rows in behind.items()}}
 
 
 def _visible_to(by: Caller) -> QuerySet[PatientOutcome]:

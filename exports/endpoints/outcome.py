@@ -2,15 +2,15 @@
 
 from typing import Literal, TypedDict
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 Response = Literal["CR", "PR", "NR"]
 BestResponse = Literal["CR", "PR", "NR", "NE"]
 RelapseSetting = Literal["after_discontinuation", "after_dose_reduction", "on_stable_dose"]
 
 
-class EvidenceRow(Struct, frozen=True, gc=False):
-    """One row of one form; the patient form has the single instance 1."""
+class EvidenceRow(Struct, frozen=True, array_like=True, gc=False):
+    """One row of one form; the patient form has the single instance 1. As JSON an array: ["dosing", 2]."""
 
     form: str
     instance: int
@@ -22,8 +22,7 @@ Evidence = dict[str, list[EvidenceRow]]
 class Outcome(TypedDict):
     """The outcomes of one patient; null where a rule does not apply, and everywhere but `treated` if untreated.
 
-    Dates are ISO 8601 strings, ages completed years, months unrounded (30.4375 days each). `evidence` has every name
-    from `treated` to `lupus_flare`, with the rows that decided it, or an empty list when no row did.
+    Dates are ISO 8601 strings, ages completed years, months unrounded (30.4375 days each).
     """
 
     record_id: str
@@ -58,10 +57,32 @@ class Outcome(TypedDict):
     neuropathy: bool | None
     thrombosis: bool | None
     lupus_flare: bool | None
+
+
+class OutcomeWithEvidence(Outcome):
+    """The outcomes of one patient, and for every name from `treated` to `lupus_flare` the rows that decided it.
+
+    The list is empty when no row did.
+    """
+
     evidence: Evidence
 
 
-OUTCOME_NAMES = tuple(name for name in Outcome.__annotations__ if name not in ("record_id", "site", "evidence"))
+OUTCOME_NAMES = tuple(name for name in Outcome.__annotations__ if name not in ("record_id", "site"))
+
+_encode = json.Encoder().encode
+_decode = json.Decoder(Evidence).decode
+
+
+def json_of_evidence(evidence: Evidence) -> str:
+    """Return evidence as it is stored: half as long without the names that no row decided and those of the keys."""
+    return _encode({name: rows for name, rows in evidence.items() if rows}).decode()
+
+
+def evidence_of_json(text: str) -> Evidence:
+    """Return stored evidence with every name, in the order of the outcomes."""
+    stored = _decode(text)
+    return {name: stored.get(name, []) for name in OUTCOME_NAMES}
 
 
 class Member(Struct, frozen=True, gc=False):

@@ -12,19 +12,20 @@ from crf.derivations import completed_years, months_between
 from exports.endpoints.chart import Chart, PatientFacts
 from exports.endpoints.evidence import prior_rows, response_evidence, treatment_evidence
 from exports.endpoints.history import events_behind, n_different, systemic_treatments, thalidomide_treatments
-from exports.endpoints.outcome import OUTCOME_NAMES, Evidence, Member, Outcome
+from exports.endpoints.outcome import OUTCOME_NAMES, Evidence, Member, Outcome, OutcomeWithEvidence
 from exports.endpoints.response import Responses, bor_after_adjustment, relapse_setting, responses_of
 from exports.endpoints.treatment import Treatment, discontinued_for, dose_reduced_for, treatment_of
 
 
 class Course(Struct, frozen=True, gc=False):
-    """The treatment of a patient who was treated, and what became of the lesions."""
+    """The treatment of a treated patient, what became of the lesions, and the events behind each safety outcome."""
 
     treatment: Treatment
     responses: Responses
+    safety: Evidence
 
 
-def outcome_of(chart: Chart) -> Outcome:
+def outcome_of(chart: Chart) -> OutcomeWithEvidence:
     """Return the patient's outcomes, each with the rows that decided it.
 
     The lists under `evidence` are shared between outcomes: read them, do not change them.
@@ -32,28 +33,20 @@ def outcome_of(chart: Chart) -> Outcome:
 
     Source: docs/endpoints.md, "Per patient".
     """
-    return member_of(chart).outcome
-
-
-def member_of(chart: Chart) -> Member:
-    """Return the patient as a member of the cohort: the outcome, and what the summary needs beside it.
-
-    Raises as `outcome_of` does.
-    """
     course = course_of(chart)
-    member = member_without_evidence(chart, course=course)
-    member.outcome["evidence"] = evidence_of(chart, course=course)
-    return member
+    return {**member_of(chart, course=course).outcome, "evidence": evidence_of(chart, course=course)}
 
 
 def course_of(chart: Chart) -> Course | None:
-    """Return the course of a treated patient, None of another."""
+    """Return the course of a treated patient, None of another. Raises as `outcome_of` does."""
     treatment = treatment_of(chart)
-    return Course(treatment, responses_of(chart.assessments, treatment=treatment)) if treatment else None
+    if treatment is None:
+        return None
+    return Course(treatment, responses_of(chart.assessments, treatment=treatment), events_behind(chart.adverse_events))
 
 
-def member_without_evidence(chart: Chart, *, course: Course | None) -> Member:
-    """Return the patient as a member of the cohort; `evidence` is empty."""
+def member_of(chart: Chart, *, course: Course | None) -> Member:
+    """Return the patient as a member of the cohort: the outcome, and what the summary needs beside it."""
     patient = chart.patient
     discoid = "dle" in (patient.cle_subtype or ())
     if course is None:
@@ -67,18 +60,17 @@ def untreated_outcome(patient: PatientFacts) -> Outcome:
     """Return the outcome of a patient who never took the drug: enrolled, and in no other figure."""
     outcome: dict[str, object] = {"record_id": patient.record_id, "site": patient.site}
     outcome |= dict.fromkeys(OUTCOME_NAMES)
-    outcome |= {"treated": False, "evidence": {}}
+    outcome["treated"] = False
     return cast("Outcome", outcome)
 
 
 def treated_outcome(chart: Chart, *, course: Course) -> Outcome:
-    """Return every outcome of a treated patient; `evidence` is empty."""
-    patient, treatment, responses = chart.patient, course.treatment, course.responses
+    """Return every outcome of a treated patient."""
+    patient, treatment, responses, safety = chart.patient, course.treatment, course.responses, course.safety
     index_date, birth_date = treatment.active[0].start, patient.birth_date
     bor, best, last = responses.bor, responses.best, responses.last
     relapse, cr_end = responses.relapse, responses.cr_end
     is_complete = bor == "CR"
-    safety = events_behind(chart.adverse_events)
     return {
         "record_id": patient.record_id,
         "site": patient.site,
@@ -112,7 +104,6 @@ def treated_outcome(chart: Chart, *, course: Course) -> Outcome:
         "neuropathy": bool(safety["neuropathy"]),
         "thrombosis": bool(safety["thrombosis"]),
         "lupus_flare": bool(safety["lupus_flare"]),
-        "evidence": {},
     }
 
 
@@ -125,5 +116,5 @@ def evidence_of(chart: Chart, *, course: Course | None) -> Evidence:
         "n_prior_systemic": prior_rows(systemic_treatments(chart.prior_treatments)),
         "prior_thalidomide": prior_rows(thalidomide_treatments(chart.prior_treatments)),
         **response_evidence(course.responses, treatment=course.treatment),
-        **events_behind(chart.adverse_events),
+        **course.safety,
     }

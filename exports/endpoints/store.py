@@ -10,7 +10,7 @@ What keeps them right, whoever computes and whenever somebody is killed:
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,9 +20,9 @@ import psycopg
 from django.db import connection
 
 from exports.endpoints.cohort import summarise_cohort
-from exports.endpoints.outcome import Evidence, Member, Outcome
+from exports.endpoints.outcome import Member, Outcome, json_of_evidence
 from exports.endpoints.reading import EVERYBODY, THESE, chart_of_json, charts_query
-from exports.endpoints.rules import course_of, evidence_of, member_without_evidence
+from exports.endpoints.rules import course_of, evidence_of, member_of
 from exports.endpoints.version import RULES
 from registry.acting import Door, acting_as_the_system
 
@@ -86,12 +86,16 @@ def recompute_outcomes(*, report: Callable[[int], None] = lambda percent: None) 
         total = _count_patients()
         with closing(_in_pieces(WITH_DIGEST.format(charts=charts_query(which=EVERYBODY)))) as pieces:
             for some in pieces:
+                # What came of the piece before: stored by the server while Python computes this one. Sent after
+                # computing, it would have to be waited for together with the next piece, with nothing else to do.
+                computing.store()
                 computing.compute(some)
                 report(min(99, 100 * computing.patients // max(total, 1)))
+        computing.store()
         computing.forget(which=EVERYBODY)
         missed = [record_id for record_id in computing.changed if record_id not in listed]
         # A change made since is in the charts that were read, and its row on the list has come with it.
-        listed |= _listed(missed)
+        listed |= _listed()
         computing.outdate_summary()
     return Recomputed(computing.patients, computing.changed, [one for one in missed if one not in listed])
 
@@ -105,6 +109,7 @@ def recompute_changed(*, at_most: int = PATIENTS_AT_ONCE) -> int:
             computing = _Computing()
             query = WITH_DIGEST.format(charts=charts_query(which=THESE))
             computing.compute(_execute(query, record_ids=record_ids).fetchall())
+            computing.store()
             if computing.patients < len(record_ids):
                 computing.forget(which=THESE, record_ids=record_ids)
             computing.outdate_summary()
@@ -155,24 +160,32 @@ class _Computing:
 
     patients: int = 0
     changed: list[str] = field(default_factory=list)
+    _different: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def compute(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Compute the outcomes of these charts, each with the digest of what is stored, and store those that differ.
+    def compute(self, rows: Iterable[tuple[str, bytes | None]]) -> None:
+        """Compute the outcomes of these charts, each with the digest of what is stored, and keep those that differ.
 
         The rows behind an outcome follow from chart and rules: they are only looked for when one of these differs.
         """
-        different = []
         for document, digest in rows:
             self.patients += 1
             chart = chart_of_json(document)
             course = course_of(chart)
-            member = member_without_evidence(chart, course=course)
-            found = hashlib.sha256(RULES + document.encode() + encode(member)).digest()
+            member = member_of(chart, course=course)
+            outcome = encode(member.outcome)
+            beside = (member.sex, member.discoid, member.months_to_last_evaluable)
+            found = hashlib.sha256(RULES + document.encode() + outcome + encode(beside)).digest()
             if found != digest:
-                different.append(_columns(member, evidence_of(chart, course=course), digest=found))
-        if different:
-            _cursor().execute(STORE, [list(column) for column in zip(*different, strict=True)])
-            self.changed += [row[0] for row in different]
+                evidence = json_of_evidence(evidence_of(chart, course=course))
+                patient = chart.patient
+                self._different.append((patient.record_id, patient.site, outcome.decode(), evidence, *beside, found))
+
+    def store(self) -> None:
+        """Store the outcomes that were kept, each column of them as one array."""
+        if self._different:
+            _cursor().execute(STORE, [list(column) for column in zip(*self._different, strict=True)])
+            self.changed += [row[0] for row in self._different]
+            self._different = []
 
     def forget(self, *, which: str, **parameters: Any) -> None:
         """Remove the outcomes of patients that are gone or deleted."""
@@ -183,12 +196,6 @@ class _Computing:
         """Mark the summary as outdated if an outcome changed."""
         if self.changed:
             _execute(OUTDATE)
-
-
-def _columns(member: Member, evidence: Evidence, *, digest: bytes) -> tuple[Any, ...]:
-    outcome = {name: value for name, value in member.outcome.items() if name != "evidence"}
-    texts = (outcome["record_id"], outcome["site"], encode(outcome).decode(), encode(evidence).decode())
-    return (*texts, member.sex, member.discoid, member.months_to_last_evaluable, digest)
 
 
 @contextmanager
@@ -205,10 +212,9 @@ def _take(which: str, **parameters: Any) -> list[str]:
     return [record_id for (record_id,) in taken.fetchall()]
 
 
-def _listed(record_ids: Sequence[str]) -> set[str]:
-    """Return those of the patients who are on the list of changed charts."""
-    query = "SELECT DISTINCT record_id FROM crf_chartchange WHERE record_id = ANY(%(record_ids)s)"
-    return {record_id for (record_id,) in _execute(query, record_ids=list(record_ids)).fetchall()}
+def _listed() -> set[str]:
+    """Return the patients who are on the list of changed charts, those that were taken off it left out."""
+    return {record_id for (record_id,) in _execute("SELECT DISTINCT record_id FROM crf_chartchange").fetchall()}
 
 
 def _count_patients() -> int:
@@ -219,7 +225,8 @@ def _count_patients() -> int:
 def _in_pieces(query: str) -> Generator[list[tuple[Any, ...]], None, None]:
     """Yield the rows of a query of one moment, some at a time; the server works on the next while these are used.
 
-    Between two pieces other statements may run in the transaction, through this module.
+    Between two pieces other statements may run in the transaction, through this module; the next piece comes after all
+    that were sent before it is asked for.
     """
     fetch = f"FETCH {PATIENTS_AT_ONCE} FROM pieces"
     with connection.connection.pipeline():

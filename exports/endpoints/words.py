@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 from msgspec import Struct
 
 from exports.endpoints.chart import Assessment, Chart
-from exports.endpoints.outcome import Outcome
+from exports.endpoints.outcome import OutcomeWithEvidence
 from exports.endpoints.published import half_up
 from exports.endpoints.response import BOR_WINDOW, Responses, Visit
 from exports.endpoints.row_words import clearance_words, label_of, number
@@ -74,7 +74,7 @@ class Case(Struct, frozen=True):
     chart: Chart
     treatment: Treatment
     responses: Responses
-    outcome: Outcome
+    outcome: OutcomeWithEvidence
 
     def assessment(self, visit: Visit) -> Assessment:
         """Return the row of an evaluable assessment."""
@@ -94,7 +94,7 @@ def months(value: float) -> str:
     return _("%(months)s months") % {"months": half_up(value, decimals=1)}
 
 
-def words_of(chart: Chart, *, course: Course | None, outcome: Outcome) -> dict[str, Said]:
+def words_of(chart: Chart, *, course: Course | None, outcome: OutcomeWithEvidence) -> dict[str, Said]:
     """Return every outcome of `LABELS` in words; of a patient who was never treated only that."""
     if course is None:
         why = _("There is no dosing period with a dose above 0: enrolled, and in no other figure.")

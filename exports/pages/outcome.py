@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 
 from crf.forms import forms_by_name
 from exports.endpoints.definitions import OUTCOMES
-from exports.endpoints.outcome import EvidenceRow, Outcome
+from exports.endpoints.outcome import EvidenceRow, OutcomeWithEvidence
 from exports.endpoints.patients import chart_of
 from exports.endpoints.row_words import words_of_rows
 from exports.endpoints.rules import course_of, outcome_of
@@ -78,14 +78,14 @@ class PatientOutcomePage(PageView):
         return render(request, "exports/outcome.html", shown)
 
 
-def _is_stored(outcome: Outcome) -> bool:
+def _is_stored(outcome: OutcomeWithEvidence) -> bool:
     """Return whether the figures were made with this outcome; not while they wait for a change of the chart."""
     stored = PatientOutcome.objects.filter(record_id=outcome["record_id"]).values_list("outcome", flat=True).first()
     fresh = {name: value for name, value in outcome.items() if name != "evidence"}
     return stored is not None and bool(msgspec.json.decode(stored) == msgspec.json.decode(msgspec.json.encode(fresh)))
 
 
-def _told(name: str, said: Said, outcome: Outcome, *, rows: dict[EvidenceRow, str]) -> dict[str, Any]:
+def _told(name: str, said: Said, outcome: OutcomeWithEvidence, *, rows: dict[EvidenceRow, str]) -> dict[str, Any]:
     evidence = outcome["evidence"].get(name, [])
     return {
         "name": name,

@@ -8,12 +8,13 @@ from msgspec.json import encode
 from exports.cuts import Cut, Privacy
 from exports.endpoints.cohort import summarise, summarise_cohort
 from exports.endpoints.definitions import FIGURES
-from exports.endpoints.outcome import OUTCOME_NAMES
+from exports.endpoints.outcome import OUTCOME_NAMES, json_of_evidence
+from exports.endpoints.rules import outcome_of
 from exports.models import PatientOutcome
 from exports.outcome_sheets import DATES, counted_outcomes, figures, outcome_columns, outcome_rows
 from exports.pseudonyms import Pseudonyms
 from exports.writers.workbook import Kind
-from tests.exports.endpoints.cohort19 import members_of_cohort19
+from tests.exports.endpoints.cohort19 import charts_of_cohort19, members_of_cohort19
 
 
 def figure(cohorts, name):
@@ -29,13 +30,12 @@ def figure(cohorts, name):
 def stored(sites):
     """The outcomes of the nineteen cases, stored as a computation leaves them."""
     members = members_of_cohort19()
-    for member in members:
-        outcome = dict(member.outcome)
+    for chart, member in zip(charts_of_cohort19(), members, strict=True):
         PatientOutcome.objects.create(
-            record_id=outcome["record_id"],
-            site_id=outcome["site"],
-            evidence=encode(outcome.pop("evidence")).decode(),
-            outcome=encode(outcome).decode(),
+            record_id=chart.patient.record_id,
+            site_id=chart.patient.site,
+            evidence=json_of_evidence(outcome_of(chart)["evidence"]),
+            outcome=encode(member.outcome).decode(),
             sex=member.sex,
             discoid=member.discoid,
             digest=b"",

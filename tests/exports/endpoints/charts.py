@@ -11,9 +11,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from exports.endpoints import rules
 from exports.endpoints.chart import AdverseEvent, Assessment, Chart, Dose, PatientFacts, PriorTreatment
-from exports.endpoints.outcome import Outcome
-from exports.endpoints.rules import outcome_of
+from exports.endpoints.outcome import Member, OutcomeWithEvidence
 
 DAY_0 = date(2020, 1, 1)
 
@@ -97,8 +97,12 @@ def treated_chart(
     return Chart(patient(**facts), priors or [], [dose()] if doses is None else doses, assessments or [], events or [])
 
 
-def outcome(**rows: Any) -> Outcome:
-    return outcome_of(treated_chart(**rows))
+def outcome(**rows: Any) -> OutcomeWithEvidence:
+    return rules.outcome_of(treated_chart(**rows))
+
+
+def member_of(chart: Chart) -> Member:
+    return rules.member_of(chart, course=rules.course_of(chart))
 
 
 def random_chart(seed: int) -> Chart:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from exports.endpoints.chart import AdverseEvent, Assessment, Chart, Dose, PatientFacts, PriorTreatment
 from exports.endpoints.outcome import Member
-from exports.endpoints.rules import member_of
+from tests.exports.endpoints.charts import member_of
 
 FOLDER = Path(__file__).parents[3] / "docs" / "cohort19"
 Row = dict[str, str]
@@ -16,16 +16,18 @@ BOOLEANS = {"1": True, "0": False, "": None}
 
 
 def members_of_cohort19() -> list[Member]:
+    return [member_of(chart) for chart in charts_of_cohort19()]
+
+
+def charts_of_cohort19() -> list[Chart]:
     priors, doses, visits, events = map(by_patient, ("prior_treatment", "dosing", "lesion_assessment", "adverse_event"))
     return [
-        member_of(
-            Chart(
-                patient_facts(row),
-                [prior_treatment(prior) for prior in priors[row["record_id"]]],
-                [dose(period) for period in doses[row["record_id"]]],
-                [assessment(visit) for visit in visits[row["record_id"]]],
-                [adverse_event(event) for event in events[row["record_id"]]],
-            )
+        Chart(
+            patient_facts(row),
+            [prior_treatment(prior) for prior in priors[row["record_id"]]],
+            [dose(period) for period in doses[row["record_id"]]],
+            [assessment(visit) for visit in visits[row["record_id"]]],
+            [adverse_event(event) for event in events[row["record_id"]]],
         )
         for row in read("patient")
     ]

@@ -2,8 +2,7 @@ import pytest
 
 from exports.endpoints.chart import Chart
 from exports.endpoints.cohort import exact_interval, summarise, summarise_cohort
-from exports.endpoints.rules import member_of
-from tests.exports.endpoints.charts import dose, event, treated_chart, visits
+from tests.exports.endpoints.charts import dose, event, member_of, treated_chart, visits
 from tests.exports.endpoints.cohort19 import members_of_cohort19
 
 KEYS = [

@@ -3,10 +3,10 @@ from django.core.management import call_command
 
 from exports.endpoints.behind import BEHIND, is_in
 from exports.endpoints.patients import chart_of, patients_behind
-from exports.endpoints.rules import member_of
 from exports.recompute import recompute_stale
 from tests.conftest import SITES, seeing
 from tests.crf.examples import saved
+from tests.exports.endpoints.charts import member_of
 from tests.exports.endpoints.cohort19 import FOLDER, members_of_cohort19
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]

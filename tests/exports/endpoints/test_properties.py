@@ -11,8 +11,8 @@ from msgspec.structs import astuple, replace
 from exports.endpoints.chart import Chart
 from exports.endpoints.cohort import summarise_cohort
 from exports.endpoints.outcome import OUTCOME_NAMES, EvidenceRow, Outcome
-from exports.endpoints.rules import member_of, outcome_of
-from tests.exports.endpoints.charts import charts, event
+from exports.endpoints.rules import outcome_of
+from tests.exports.endpoints.charts import charts, event, member_of
 from tests.exports.endpoints.oracle import expected_outcome
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ import pytest
 
 from exports.endpoints.chart import AdverseEvent, Assessment, Chart, Dose, PatientFacts, PriorTreatment
 from exports.endpoints.outcome import OUTCOME_NAMES
-from exports.endpoints.rules import member_of, outcome_of
-from tests.exports.endpoints.charts import dose, event, outcome, prior, treated_chart, visits
+from exports.endpoints.rules import outcome_of
+from tests.exports.endpoints.charts import dose, event, member_of, outcome, prior, treated_chart, visits
 
 
 def test_there_is_no_age_without_a_birth_date():

@@ -19,6 +19,7 @@ from crf.models.chart_change import ChartChange
 from crf.synthetic import synthetic_cohort
 from exports.endpoints import store
 from exports.endpoints.chart import Chart, PatientFacts
+from exports.endpoints.outcome import EvidenceRow, evidence_of_json
 from exports.endpoints.published import table_lines
 from exports.endpoints.reading import ROWS_OF
 from exports.endpoints.rules import outcome_of
@@ -62,7 +63,7 @@ def stored():
     return {
         one.record_id: (
             msgspec.json.decode(one.outcome),
-            msgspec.json.decode(one.evidence),
+            evidence_of_json(one.evidence),
             one.sex,
             one.discoid,
             one.months_to_last_evaluable,
@@ -125,7 +126,7 @@ def test_the_outcomes_of_a_random_cohort_are_those_of_a_naive_reading(sites):
     for chart in charts():
         outcome, evidence, *_ = found[chart.patient.record_id]
         assert outcome == expected_outcome(chart)
-        assert evidence == msgspec.to_builtins(outcome_of(chart)["evidence"])
+        assert evidence == outcome_of(chart)["evidence"]
 
 
 def test_nobody_at_all_gives_a_summary_of_nobody(sites):
@@ -144,6 +145,18 @@ def test_the_figures_keep_the_order_of_the_specification(sites):
 
 
 # What is stored
+
+
+def test_many_patients_are_all_stored_though_some_at_a_time(sites, monkeypatch):
+    monkeypatch.setattr(store, "PATIENTS_AT_ONCE", 2)
+    cohort(5)
+
+    found = recompute_all()
+
+    assert (found.patients, sorted(found.changed)) == (5, sorted(stored()))
+    assert {record_id: outcome for record_id, (outcome, *_) in stored().items()} == {
+        chart.patient.record_id: expected_outcome(chart) for chart in charts()
+    }
 
 
 def test_what_did_not_change_is_not_written_again(sites):
@@ -241,7 +254,7 @@ def test_a_row_behind_an_outcome_is_stored_though_the_outcome_stays(data_manager
     recompute_stale()
 
     outcome, evidence, *_ = stored()["MTP-001"]
-    assert (outcome, evidence["any_ae"]) == (before, [{"form": "adverse_event", "instance": 2}])
+    assert (outcome, evidence["any_ae"]) == (before, [EvidenceRow("adverse_event", 2)])
 
 
 def test_the_progress_is_reported(sites, monkeypatch):
