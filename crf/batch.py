@@ -1,7 +1,8 @@
 """New entries of any forms, saved together: the part of the entry service that creates.
 
 One entry and ten thousand take the same path: patients are numbered and held, the rows that the checks read are
-fetched once for all, each entry is checked against the chart as it will be, and each form is written in one go.
+fetched once for all, and each entry is checked against the chart as it will be. The database writes what passed, some
+hundred entries at a time, while the next are checked.
 """
 
 import re
@@ -9,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -237,8 +237,9 @@ class Batch:
     def _save_many(self, atomic: bool) -> None:
         try:
             with transaction.atomic():
-                for _repeating, indexes in groupby(self.order, lambda index: self.submissions[index].form.repeating):
-                    self._check_and_write(indexes)
+                # Patients in the order of the record id, so that two calls never wait for each other in a circle.
+                self._check_and_write(sorted(self._of_forms(repeating=False), key=self._record_id_of))
+                self._check_and_write(self._of_forms(repeating=True))
                 self._refuse_if(atomic)
                 self._warn()
         except IntegrityError:
@@ -246,6 +247,12 @@ class Batch:
             self._save_one_by_one()
             self._refuse_if(atomic)
             self._warn()
+
+    def _of_forms(self, *, repeating: bool) -> list[int]:
+        return [index for index in self.order if self.submissions[index].form.repeating == repeating]
+
+    def _record_id_of(self, index: int) -> str:
+        return self.submissions[index].record_id or ""
 
     def _check_and_write(self, indexes: Iterable[int]) -> None:
         """Check entries; the database writes those that passed while the next are checked."""
@@ -265,6 +272,9 @@ class Batch:
 
     def _save_one_by_one(self) -> None:
         """Write each entry that passed, the patient forms first, and refuse those that the database refuses."""
+        for index, result in enumerate(self.results):
+            if result.entry is None and not result.problems:  # what was refused came before its turn
+                self._check(index)
         for form in all_forms():
             for index in self.order:
                 of_form = self.submissions[index].form is form and self.results[index].entry is not None

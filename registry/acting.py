@@ -13,7 +13,8 @@ import msgspec
 from django.db import transaction
 
 from registry import tracing
-from registry.database import Row, ending_with_what_waits, execute_soon, fetch_row, send_what_waits
+from registry.database import ending_with_what_waits, execute_soon, fetch_row, send_what_waits
+from registry.messenger import Row
 from registry.models import Site
 from registry.rights import Caller, Right, everything
 

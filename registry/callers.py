@@ -17,7 +17,8 @@ from typing import Any
 from django.db import InternalError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from registry.database import Row, fetch_row
+from registry.database import fetch_row
+from registry.messenger import Row
 from registry.models import Person, Site, Token
 from registry.rights import Caller, rights_of
 

@@ -186,7 +186,8 @@ def content_of(columns: Mapping[str, str]) -> str:
     """Return the SQL of the text that the digest of a history row is over, given the SQL of each column as text.
 
     It says `name='value'` of every column that is not null, by the order of names: a column that a later version adds
-    leaves the digests of older rows as they are. Quotes in values are doubled, so that no two rows say the same.
+    leaves the digests of older rows as they are. Values are literals of PostgreSQL (quotes doubled, E'...' where there
+    is a backslash), so that no two rows of a table say the same.
     """
     said = (f"'{name}=' || quote_literal({text})" for name, text in sorted(columns.items()))
     return f"array_to_string(ARRAY[{', '.join(said)}], ',')"

@@ -17,8 +17,10 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 5
 
-# PostgreSQL, "Error Codes": 25006 read_only_sql_transaction; 08 connection lost, 533 too many of them, 57P shutdown.
+# PostgreSQL, "Error Codes": 25006 read_only_sql_transaction; 40P01 deadlock_detected, 55P03 lock_not_available; 08
+# connection lost, 533 too many of them, 57P shutdown.
 READ_ONLY: Final = "25006"
+WAITED_IN_VAIN: Final = ("40P01", "55P03")
 NOT_THERE: Final = ("080", "08P", "533", "57P")
 
 TITLES: Mapping[int, str] = {
@@ -113,6 +115,9 @@ def _of_the_database(error: Exception) -> Problem | None:
         logger.error("the database is read-only")
         detail = _("The database only lets itself be read at the moment. Nothing was saved; try again later.")
         return Problem(503, "database_read_only", detail, headers=wait)
+    if state in WAITED_IN_VAIN:
+        detail = _("Somebody else wrote to the same places at the same time. Nothing was saved; send it again.")
+        return Problem(503, "database_busy", detail, headers=wait)
     if isinstance(error, OperationalError | InterfaceError) and (state is None or state[:3] in NOT_THERE):
         logger.error("the database is not there")
         detail = _("The database does not answer. Nothing is lost that was acknowledged; try again in a moment.")

@@ -19,9 +19,9 @@ from django.test import Client, TransactionTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from registry import database
 from registry.accounts.second_factor import PROVEN_BY
 from registry.callers import caller_of, create_token
+from registry.messenger import Messenger
 from registry.models import Membership, Person, Site
 from registry.rights import Caller, Role
 from registry.settings import OWNER
@@ -196,13 +196,13 @@ def caller_now(person: Person) -> Caller:
 def assert_round_trips(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[None]]:
     """Return a context manager that wants just so many questions to the database, whichever way they go."""
     messages = []
-    run = database._Messenger.run
+    send = Messenger.send
 
-    def noted(messenger: Any, sent: Any) -> Any:
-        messages.append(sent)
-        return run(messenger, sent)
+    def noted(messenger: Any, *asked: Any) -> Any:
+        messages.append(asked)
+        return send(messenger, *asked)
 
-    monkeypatch.setattr(database._Messenger, "run", noted)
+    monkeypatch.setattr(Messenger, "send", noted)
 
     @contextmanager
     def just(number: int) -> Iterator[None]:

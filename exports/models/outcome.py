@@ -28,7 +28,7 @@ class PatientOutcome(models.Model):
     outcome = models.TextField()
     """The names of docs/endpoints.md, "Per patient", all but `evidence`, as a JSON object."""
     evidence = models.TextField()
-    """The rows that decided each, by name, as a JSON object; as short as it can be (`json_of_evidence`)."""
+    """The rows that decided each, as a JSON object of arrays [form, instance]; without names that no row decided."""
     sex = models.TextField(null=True)  # noqa: DJ001 -- not recorded is not the empty text
     discoid = models.BooleanField()
     months_to_last_evaluable = models.FloatField(null=True)

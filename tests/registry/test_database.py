@@ -14,23 +14,12 @@ from django.db import (
     transaction,
 )
 
-from registry.database import (
-    commit,
-    ending_with_what_waits,
-    execute,
-    execute_ahead,
-    execute_soon,
-    fetch_all,
-    fetch_row,
-    forget_what_waits,
-    send_what_waits,
-)
+from registry.database import commit, execute, fetch_all, fetch_row
 from registry.models import Site
 from tests.conftest import as_owner, make_person
+from tests.registry.statements import BACKEND, INSERT, prepared_here, there
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-BACKEND = "SELECT pg_backend_pid(), %s::int"
 
 
 def test_a_statement_that_is_run_again_gives_the_row_of_its_new_parameters():
@@ -89,236 +78,6 @@ def test_what_was_written_in_a_transaction_is_undone_with_it():
     assert not Site.objects.filter(code="AAA").exists()
 
 
-INSERT = "INSERT INTO registry_site (code, name) VALUES (%s, %s)"
-
-
-def there(*codes):
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT code FROM registry_site WHERE code = ANY(%s)", [list(codes)])
-        return {code for (code,) in cursor.fetchall()}
-
-
-def test_what_waits_is_saved_in_one_message_with_the_end_of_the_transaction(assert_round_trips):
-    with transaction.atomic():
-        execute(INSERT, ["AAA", "A"])
-        execute_soon(INSERT, ["BBB", "B"])
-        with assert_round_trips(1):
-            commit()
-        in_transaction = connection.connection.info.transaction_status.name
-
-    assert in_transaction == "IDLE"
-    connection.close()
-    assert there("AAA", "BBB") == {"AAA", "BBB"}
-
-
-def test_what_waits_runs_before_the_next_statement_in_one_message_with_it(assert_round_trips):
-    names = "SELECT code FROM registry_site WHERE code = ANY(%s)"
-    got = []
-    with transaction.atomic(), assert_round_trips(1):
-        execute_soon("SELECT %s::int", [7], then=got.append)
-        execute_soon(INSERT, ["AAA", "A"])
-        found = fetch_all((names, [["AAA"]]), (names, [["BBB"]]))
-
-    assert (found, got) == ([[("AAA",)], []], [[(7,)]])
-
-
-def test_what_waits_runs_before_a_statement_of_django_too_and_once():
-    with transaction.atomic():
-        execute_soon(INSERT, ["AAA", "A"])
-        found = [there("AAA"), there("AAA")]
-        with transaction.atomic():
-            execute_soon(INSERT, ["BBB", "B"])
-        found.append(there("AAA", "BBB"))
-
-    assert found == [{"AAA"}, {"AAA"}, {"AAA", "BBB"}]
-
-
-@pytest.mark.parametrize("ask", [execute_soon, execute_ahead])
-@pytest.mark.parametrize("end", [send_what_waits, commit, forget_what_waits, lambda: fetch_row(BACKEND, [1])])
-def test_django_runs_its_statements_alone_again_when_nothing_waits(ask, end):
-    with transaction.atomic():
-        before = list(connection.execute_wrappers)
-        ask(INSERT, ["AAA", "A"])
-        during = list(connection.execute_wrappers)
-        end()
-        after = list(connection.execute_wrappers)
-        transaction.set_rollback(True)
-
-    assert (len(during), after) == (len(before) + 1, before)
-
-
-def test_what_runs_ahead_is_there_for_the_next_statement_of_whoever_asks():
-    with transaction.atomic():
-        execute_soon(INSERT, ["AAA", "A"])
-        execute_ahead(INSERT, ["BBB", "B"])
-        execute_ahead(INSERT, ["CCC", "C"])
-        own = fetch_row("SELECT count(*) FROM registry_site WHERE code = ANY(%s)", [["AAA", "BBB", "CCC"]])
-        execute_ahead(INSERT, ["DDD", "D"])
-        of_django = there("DDD")
-        execute_ahead(INSERT, ["EEE", "E"])
-        commit()
-
-    assert (own, of_django) == ((3,), {"DDD"})
-    connection.close()
-    assert there("AAA", "BBB", "CCC", "DDD", "EEE") == {"AAA", "BBB", "CCC", "DDD", "EEE"}
-
-
-@pytest.mark.parametrize("end", [send_what_waits, commit, lambda: there("AAA"), lambda: execute(INSERT, ["BBB", "B"])])
-def test_what_runs_ahead_and_is_refused_is_raised_with_the_next_statement_and_undoes_all(end):
-    def write():
-        with transaction.atomic():
-            execute_ahead(INSERT, ["AAA", "A"])
-            execute_ahead(INSERT, ["AAA", "again"])
-            execute_ahead(INSERT, ["CCC", "C"])
-            end()
-
-    with pytest.raises(IntegrityError) as refused:
-        write()
-
-    assert refused.value.__cause__.diag.constraint_name == "registry_site_pkey"
-    assert there("AAA", "BBB", "CCC") == set()
-
-
-def test_a_savepoint_around_what_runs_ahead_is_where_it_is_refused():
-    def write():
-        with transaction.atomic():
-            execute_ahead(INSERT, ["AAA", "again"])
-
-    with transaction.atomic():
-        execute(INSERT, ["AAA", "A"])
-        with pytest.raises(IntegrityError):
-            write()
-        execute(INSERT, ["BBB", "B"])
-
-    assert there("AAA", "BBB") == {"AAA", "BBB"}
-
-
-def test_what_runs_ahead_in_a_block_that_fails_leaves_nothing_and_a_connection_that_works():
-    def write():
-        with transaction.atomic(), ending_with_what_waits():
-            execute_ahead(INSERT, ["AAA", "A"])
-            execute_soon(INSERT, ["BBB", "B"])
-            raise LookupError
-
-    before = fetch_row(BACKEND, [1])
-    with pytest.raises(LookupError):
-        write()
-
-    assert there("AAA", "BBB") == set()
-    assert fetch_row(BACKEND, [1]) == before
-
-
-def test_a_value_that_cannot_be_sent_ahead_is_refused_and_what_ran_before_is_undone():
-    def write():
-        with transaction.atomic(), ending_with_what_waits():
-            execute_ahead(INSERT, ["AAA", "A"])
-            execute_ahead(INSERT, ["BBB", "a\x00b"])
-
-    with pytest.raises(DataError, match="NUL"):
-        write()
-
-    assert there("AAA") == set()
-
-
-@pytest.mark.parametrize("end", [send_what_waits, commit, lambda: there("AAA"), lambda: execute(INSERT, ["BBB", "B"])])
-def test_a_row_that_is_refused_later_raises_what_its_writer_wanted(end):
-    def as_asked(error):
-        return LookupError(error.__cause__.diag.constraint_name)
-
-    def write():
-        with transaction.atomic():
-            execute(INSERT, ["AAA", "A"])
-            execute_soon(INSERT, ["AAA", "again"], or_else=as_asked)
-            end()
-
-    with pytest.raises(LookupError, match="registry_site_pkey"):
-        write()
-
-    assert there("AAA", "BBB") == set()
-
-
-def test_what_another_statement_is_refused_for_is_not_told_as_that_of_what_waited():
-    def write():
-        with transaction.atomic():
-            execute_soon(INSERT, ["AAA", "A"], or_else=lambda _error: LookupError())
-            execute(INSERT, ["AAA", "again"])
-
-    with pytest.raises(IntegrityError):
-        write()
-
-    assert there("AAA") == set()
-
-
-def test_an_answer_that_undoes_everything_comes_before_the_commit():
-    def undo(rows):
-        raise LookupError(rows)
-
-    def write():
-        with transaction.atomic():
-            execute_soon("SELECT %s::int", [7], then=undo)
-            execute_soon(INSERT, ["AAA", "A"])
-            commit()
-
-    with pytest.raises(LookupError, match="7"):
-        write()
-
-    assert there("AAA") == set()
-
-
-def test_the_answer_of_what_went_with_a_statement_that_runs_ahead_comes_before_the_commit_too():
-    def undo(rows):
-        raise LookupError(rows)
-
-    def write():
-        with transaction.atomic():
-            execute_soon("SELECT %s::int", [7], then=undo)
-            execute_ahead(INSERT, ["AAA", "A"])
-            commit()
-
-    with pytest.raises(LookupError, match="7"):
-        write()
-
-    assert there("AAA") == set()
-
-
-def test_an_answer_is_given_even_if_a_later_statement_of_the_message_fails():
-    got = []
-
-    def fail():
-        with transaction.atomic():
-            execute_soon("SELECT %s::int", [7], then=got.append)
-            fetch_row("SELECT 1 / %s::int", [0])
-
-    with pytest.raises(DataError):
-        fail()
-
-    assert got == [[(7,)]]
-
-
-def test_an_end_that_fails_undoes_everything():
-    def twice():
-        with transaction.atomic():
-            execute(INSERT, ["AAA", "A"])
-            execute_soon(INSERT, ["AAA", "again"])
-            commit()
-
-    with pytest.raises(IntegrityError):
-        twice()
-
-    assert there("AAA") == set()
-
-
-def test_inside_another_transaction_nothing_is_committed():
-    with transaction.atomic():
-        with transaction.atomic():
-            execute_soon(INSERT, ["AAA", "A"])
-            commit()
-        inside = there("AAA")
-        transaction.set_rollback(True)
-
-    assert (inside, there("AAA")) == ({"AAA"}, set())
-
-
 def test_a_transaction_that_is_to_be_undone_is_not_committed():
     with transaction.atomic():
         execute(INSERT, ["AAA", "A"])
@@ -342,18 +101,6 @@ def test_a_commit_after_a_failure_that_was_passed_over_says_that_nothing_was_sav
     assert there("AAA") == set()
 
 
-def test_what_waited_for_an_end_that_never_came_is_not_saved_with_the_next():
-    with transaction.atomic():
-        execute_soon(INSERT, ["AAA", "A"])
-        forget_what_waits()
-        transaction.set_rollback(True)
-    with transaction.atomic():
-        execute(INSERT, ["BBB", "B"])
-        commit()
-
-    assert there("AAA", "BBB") == {"BBB"}
-
-
 def test_a_statement_is_prepared_once_and_stays_so_after_a_rollback():
     prepared = "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'ecrf%%' AND statement = %s"
     for _time in range(2):
@@ -366,28 +113,11 @@ def test_a_statement_is_prepared_once_and_stays_so_after_a_rollback():
         assert cursor.fetchone() == (1,)
 
 
-def prepared_here():
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
-        return cursor.fetchone()[0]
-
-
 def test_a_statement_that_fails_again_and_again_is_prepared_once():
     connection.close()
     for _time in range(5):
         with pytest.raises(DataError), transaction.atomic():
             fetch_row("SELECT 1 / %s::int", [0])
-
-    assert prepared_here() == 1
-
-
-def test_a_statement_that_runs_ahead_again_and_again_is_prepared_once():
-    connection.close()
-    with transaction.atomic():
-        for code in ("AAA", "BBB", "CCC"):
-            execute_ahead(INSERT, [code, code])
-        send_what_waits()
-        transaction.set_rollback(True)
 
     assert prepared_here() == 1
 
@@ -478,7 +208,7 @@ def test_whoever_is_interrupted_while_waiting_leaves_no_answer_for_the_next(monk
 
     backend, _one = fetch_row(BACKEND, [1])
     with monkeypatch.context() as patched:
-        patched.setattr("registry.database._Messenger._received", interrupt)
+        patched.setattr("registry.messenger.Messenger._results", interrupt)
         with pytest.raises(Interrupted):
             fetch_all(("SELECT pg_sleep(%s::int)", [600]), (INSERT, ["AAA", "A"]))
 

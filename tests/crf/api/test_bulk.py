@@ -2,14 +2,17 @@
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
-from crf.forms import all_forms
+from crf.forms import all_forms, forms_by_name
+from crf.locks import Target, lock
+from registry.acting import Door, acting
 from registry.callers import create_token
 from registry.models import IdempotentAnswer
 from registry.rights import Role
-from tests.conftest import Api, make_person
+from tests.conftest import Api, caller_now, make_person
 from tests.crf.conftest import at_once
-from tests.crf.examples import COMPLETE, REPEATING, saved
+from tests.crf.examples import COMPLETE, REPEATING, body, saved
 from tests.registry.test_api import codes, problem
 
 ENTRIES = "/api/v1/entries/"
@@ -280,3 +283,35 @@ def test_entries_of_a_patient_that_was_refused_are_not_put_to_another_one_of_the
     found = [[error["code"] for error in result["errors"]] for result in response.json()["results"]]
     assert found == [["record_exists"], ["patient_not_found"]]
     assert rows() == before
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_two_bulk_calls_that_enrol_the_same_patients_in_opposite_orders_both_end(sites):
+    token, _row = create_token(make_person(Role.COORDINATOR, site="MTP"))
+
+    for start in (1000, 2000, 3000):
+        forwards = [item("patient", f"MTP-{number}") for number in range(start, start + 250)]
+        found = at_once(
+            lambda patients=forwards: send(Api(token), *patients, atomic=False),
+            lambda patients=forwards[::-1]: send(Api(token), *patients, atomic=False),
+        )
+        assert [response.status_code for response in found] == [200, 200]
+        assert sum(response.json()["saved"] for response in found) == 250
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_what_the_database_refuses_in_one_call_does_not_come_back_in_the_next_on_its_connection(sites):
+    client = Api(create_token(make_person(Role.COORDINATOR, site="MTP"))[0])
+    by = caller_now(make_person(Role.DATA_MANAGER, site="MTP"))
+    send(client, item("patient", "MTP-001"), item("patient", "MTP-002"))
+    with acting(by, door=Door.COMMAND):
+        lock(Target(record_id="MTP-001", form=forms_by_name()["dosing"]), by=by, reason="done", now=timezone.now())
+    connection.close()  # nothing is prepared on the next
+
+    mixed = send(client, item("dosing"), item("adverse_event"), atomic=False)
+    alone = client.send("POST", "/api/v1/patients/MTP-002/adverse_event/", body(of="adverse_event"))
+
+    assert (mixed.status_code, mixed.json()["saved"], mixed.json()["refused"]) == (200, 1, 1)
+    assert alone.status_code == 201

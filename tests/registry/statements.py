@@ -1,0 +1,20 @@
+"""Statements that the tests of the hot path run, and what they look at afterwards."""
+
+from django.db import connection
+
+BACKEND = "SELECT pg_backend_pid(), %s::int"
+INSERT = "INSERT INTO registry_site (code, name) VALUES (%s, %s)"
+
+
+def there(*codes):
+    """Return those of the sites that are there, asked through Django's cursor."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT code FROM registry_site WHERE code = ANY(%s)", [list(codes)])
+        return {code for (code,) in cursor.fetchall()}
+
+
+def prepared_here():
+    """Return how many statements are prepared on the connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        return cursor.fetchone()[0]
