@@ -25,6 +25,8 @@ Row = tuple[Any, ...]
 OUTDATED = ("0A000", "26000")
 """A table was changed under a prepared statement, or somebody forgot it: all are prepared anew."""
 COMMIT = "COMMIT"
+CANCELLING = 5
+"""Seconds after which a server that does not take the cancellation is left alone."""
 FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
 
 
@@ -128,9 +130,9 @@ class Messenger:
         return answers, None
 
     def close(self) -> None:
-        """Have nothing of what is under way done, as far as that can be, and close the connection."""
+        """Have the server give up the statement it is at, if it has begun it, and close the connection."""
         with suppress(psycopg.Error):
-            self.driver.cancel_safe(timeout=1)
+            self.driver.cancel_safe(timeout=CANCELLING)
         self.driver.close()
 
     @contextmanager

@@ -118,12 +118,12 @@ def test_an_expression_is_as_long_as_the_limit_and_no_longer():
     "hostile", ["(" * 9_999, " " * 9_999 + "@", "[" * 9_999, "'" * 9_999, "9" * 9_999, "and " * 2_500]
 )
 def test_a_hostile_expression_costs_no_more_than_its_length(hostile):
-    started = time.perf_counter()
+    started = time.process_time()
 
     with pytest.raises(LogicError):
         parse(hostile)
 
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

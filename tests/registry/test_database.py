@@ -17,7 +17,7 @@ from django.db import (
 from registry.database import commit, execute, fetch_all, fetch_row
 from registry.models import Site
 from tests.conftest import as_owner, make_person
-from tests.registry.statements import BACKEND, INSERT, prepared_here, there
+from tests.registry.statements import BACKEND, INSERT, prepared_here, there, wait_until_it_sleeps
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -204,13 +204,14 @@ def test_whoever_is_interrupted_while_waiting_leaves_no_answer_for_the_next(monk
         pass
 
     def interrupt(*_arguments):
+        wait_until_it_sleeps(backend)
         raise Interrupted
 
     backend, _one = fetch_row(BACKEND, [1])
     with monkeypatch.context() as patched:
         patched.setattr("registry.messenger.Messenger._results", interrupt)
         with pytest.raises(Interrupted):
-            fetch_all(("SELECT pg_sleep(%s::int)", [600]), (INSERT, ["AAA", "A"]))
+            fetch_all(("SELECT pg_sleep(%s::int)", [60]), (INSERT, ["AAA", "A"]))
 
     gone = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s::int AND state = 'active'"
     while fetch_row(gone, [backend]) != (0,):
