@@ -93,7 +93,7 @@ class ApiView(APIView):
     permission_classes = [IsAuthenticated]
     parameters: ClassVar[frozenset[str]] = frozenset()
     """Names that the query string may have."""
-    reads_first: ClassVar = False
+    reads_first: ClassVar[bool] = False
     """Whether all that its methods do in the database begins with a question (see `registry.acting`)."""
     needs: ClassVar[Mapping[str, Need]] = {}
     """What each method needs of the caller; checked before it runs, described in the OpenAPI document."""

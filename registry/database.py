@@ -56,7 +56,8 @@ def execute_soon(
     `then` is given its rows; it may raise to have the transaction undone. `or_else` returns what is raised, with the
     next statement or at the end, when the database refuses the row. Only within `ending_with_what_waits`.
     """
-    with _messenger_of_the_block() as messenger:
+    _refuse_outside_of_a_block()
+    with _messenger() as messenger:
         messenger.waiting.append(Asked(sql, parameters, then=then, or_else=or_else))
 
 
@@ -66,7 +67,8 @@ def execute_ahead(sql: str, parameters: Sequence[Any]) -> None:
     What it is refused for is raised with the next statement, or at the end of the transaction; with a savepoint that is
     undone, it goes unsaid. Only within `ending_with_what_waits`. Raises Django's database exceptions.
     """
-    with _messenger_of_the_block() as messenger:
+    _refuse_outside_of_a_block()
+    with _messenger() as messenger:
         messenger.send(Asked(sql, parameters))
 
 
@@ -172,13 +174,10 @@ def _messenger() -> Iterator[Messenger]:
                 database.close()
 
 
-@contextmanager
-def _messenger_of_the_block() -> Iterator[Messenger]:
-    """Give the messenger to one who asks for what is answered later, where the end of a block will see to it."""
+def _refuse_outside_of_a_block() -> None:
+    """Raise RuntimeError where no block would see to what is answered later."""
     if not _kept.blocks:
         raise RuntimeError("Nobody would send or hear this: ask within ending_with_what_waits().")
-    with _messenger() as messenger:
-        yield messenger
 
 
 def _after_what_waits(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
