@@ -81,6 +81,19 @@ def test_a_monitor_asks_the_coordinator_answers_and_the_monitor_closes(dose, ent
     expect(panel.get_by_role("article").locator(".tag")).to_have_text("Closed")
 
 
+def test_a_panel_that_is_opened_takes_the_very_next_key(dose, at):
+    tab = at(Role.MONITOR)
+    tab.goto(panel_of())
+    opened = tab.get_by_text("Open a query", exact=True)
+
+    focused = opened.evaluate("(summary) => { summary.click(); return document.activeElement.labels[0]?.textContent }")
+
+    assert focused is not None
+    assert "Question to the site" in focused
+    opened.click()
+    expect(tab.get_by_label("Question to the site")).to_be_hidden()
+
+
 def test_a_blank_question_comes_back_with_words_beside_the_field(dose, at):
     tab = at(Role.MONITOR)
     tab.goto(panel_of())

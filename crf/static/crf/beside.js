@@ -61,11 +61,27 @@ document.addEventListener("htmx:afterSettle", (event) => {
   (wrong ?? settled?.closest?.(".query") ?? within.querySelector("#beside-title"))?.focus();
 });
 
-// A panel that opens shows its field at once.
+// A panel that opens has its field ready for the very next key. Of a click the browser tells ("toggle") only a moment later, and
+// what is typed until then would go to the button and be lost; of a panel that comes open from the server it tells nothing else.
+const opened = new WeakSet();
+
+function showField(panel) {
+  panel.querySelector("textarea, input:not([type=hidden]):not([type=radio])")?.focus();
+}
+
+document.addEventListener("click", (event) => {
+  const panel = event.target.closest?.("details.deed > summary")?.parentElement;
+  if (!panel) return;
+  event.preventDefault();
+  panel.open = !panel.open;
+  if (!panel.open) return;
+  opened.add(panel);
+  showField(panel);
+});
+
 document.addEventListener("toggle", (event) => {
-  if (event.target.matches?.("details.deed") && event.target.open) {
-    event.target.querySelector("textarea, input:not([type=hidden]):not([type=radio])")?.focus();
-  }
+  const panel = event.target;
+  if (panel.matches("details.deed") && panel.open && !opened.delete(panel)) showField(panel);
 }, true);
 
 for (const button of document.querySelectorAll("[data-choose-all]")) {
