@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from crf import data_queries, storage
-from crf.charts import Known, known_patients, new_patient
+from crf.charts import Known, Lookup, look_up, new_patient
 from crf.checks import Finding, hard_findings, reads_of, required_but_blank, soft_findings
 from crf.constraint_problems import NOT_UNIQUE, finding_of
 from crf.forms import Form, Status, all_forms, blank_values
@@ -30,8 +30,12 @@ from registry.rights import Caller, Right
 RECORD_ID = re.compile(r"([A-Z][A-Z0-9]{1,7})-(\d{3,7})", re.ASCII)
 """SITE-NNN: three digits or more. A number is given once at a site, however many zeros lead it."""
 MAX_INSTANCE = 32_767
-WRITTEN_AT_ONCE = 200
-"""Entries that the database is given in one statement."""
+WRITTEN_FIRST, WRITTEN_AT_ONCE = 100, 1_000
+"""Entries that the database is given in the first statement, and at most in one: soon at work, and then long at it."""
+
+
+LookedUp = Callable[[], dict[str, Known]]
+"""Waits for what is known of the patients that a call is about."""
 
 
 @dataclass(slots=True)
@@ -45,8 +49,11 @@ class Result:
 class Batch:
     """The submissions of one call on their way to the database."""
 
-    def __init__(self, submissions: Sequence[Submission], *, by: Caller, now: datetime) -> None:
+    def __init__(
+        self, submissions: Sequence[Submission], *, by: Caller, now: datetime, looked_up: LookedUp | None = None
+    ) -> None:
         self.submissions = submissions
+        self.looked_up = looked_up
         self.by = by
         self.now = now
         self.today = timezone.localdate(now)
@@ -160,16 +167,14 @@ class Batch:
 
     def _find_known_patients(self) -> None:
         """Find the patients that new instances belong to, and hold them until the transaction ends."""
+        if self.looked_up is not None:
+            self.patients |= self.looked_up()
+            return
         named = {s.record_id for s in self.submissions if s.form.repeating and s.record_id not in self.patients}
-        record_ids = [record_id for record_id in named if record_id and RECORD_ID.fullmatch(record_id)]
-        if record_ids:
-            self.patients |= known_patients(
-                record_ids,
-                forms=self.forms,
-                sites=self.by.sites_with(Right.READ),
-                hold=True,
-                every_number=any(submission.instance is not None for submission in self.submissions),
-            )
+        every_number = any(submission.instance is not None for submission in self.submissions)
+        lookup = lookup_for(filter(None, named), forms=self.forms, by=self.by, every_number=every_number)
+        if lookup is not None:
+            self.patients |= look_up(lookup)
 
     # Checks
 
@@ -257,15 +262,17 @@ class Batch:
     def _check_and_write(self, indexes: Iterable[int]) -> None:
         """Check entries; the database writes those that passed while the next are checked."""
         passed: dict[type[Form], list[int]] = {form: [] for form in self.forms}
+        at_once = WRITTEN_FIRST
         for index in indexes:
             self._check(index)
             if self.results[index].entry is None:
                 continue
             form = self.submissions[index].form
             passed[form].append(index)
-            if len(passed[form]) == WRITTEN_AT_ONCE:
+            if len(passed[form]) >= at_once:
                 self._insert(form, passed[form], run=execute_ahead)
                 passed[form] = []
+                at_once = min(3 * at_once, WRITTEN_AT_ONCE)
         for form in all_forms():
             if passed.get(form):
                 self._insert(form, passed[form], run=execute_ahead)
@@ -319,6 +326,20 @@ class Batch:
         if not form.repeating:
             beside = {"number": [number_of(entry.record_id) for entry in entries]}
         storage.insert_entries(form, entries, beside=beside, run=run)
+
+
+def lookup_for(
+    record_ids: Iterable[str], *, forms: Iterable[type[Form]], by: Caller, every_number: bool
+) -> Lookup | None:
+    """Return how the patients of new instances of `forms` are looked up, None where no record id is one.
+
+    They are held until the transaction ends. `every_number` if a submission names its instance.
+    """
+    spelled = {record_id for record_id in record_ids if RECORD_ID.fullmatch(record_id)}
+    if not spelled:
+        return None
+    sites = by.sites_with(Right.READ)
+    return Lookup(spelled, forms=set(forms), sites=sites, hold=True, every_number=every_number)
 
 
 def _reasons(submission: Submission) -> dict[str, str]:

@@ -7,7 +7,7 @@ refuse, one coded message a field, and then nothing is saved; soft checks save, 
 Writers of the same patient wait for one another (a lock on the patient row), writers of different patients do not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,8 +15,8 @@ from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from crf import data_queries, storage
-from crf.batch import Batch, Result, first_per_field, problem_at
-from crf.charts import known_patients
+from crf.batch import Batch, LookedUp, Result, first_per_field, lookup_for, problem_at
+from crf.charts import known_patients, look_up_ahead
 from crf.checks import Chart, Finding, hard_findings, soft_findings
 from crf.constraint_problems import finding_of
 from crf.forms import Form, Status, all_forms
@@ -29,18 +29,35 @@ from registry.rights import Caller, Right
 
 
 def create_entries(
-    submissions: Sequence[Submission], *, by: Caller, atomic: bool = True, now: datetime | None = None
+    submissions: Sequence[Submission],
+    *,
+    by: Caller,
+    atomic: bool = True,
+    now: datetime | None = None,
+    looked_up: LookedUp | None = None,
 ) -> list[Result]:
     """Save new entries of any forms, and return what became of each, in order.
 
     Patients are saved first, so that their other forms can come in the same call. With `atomic` one bad entry
-    refuses all; without, the good ones are saved and the bad ones reported.
+    refuses all; without, the good ones are saved and the bad ones reported. `looked_up` is what `patients_ahead` gave.
 
     Raises Refused (only with `atomic`).
     """
-    results = Batch(submissions, by=by, now=now or timezone.now()).create(atomic=atomic)
+    results = Batch(submissions, by=by, now=now or timezone.now(), looked_up=looked_up).create(atomic=atomic)
     send_what_waits()
     return results
+
+
+def patients_ahead(
+    record_ids: Iterable[str], *, forms: Iterable[type[Form]], by: Caller, every_number: bool
+) -> LookedUp | None:
+    """Have the database look for the patients of new entries while those are read, and return what waits for it.
+
+    For `create_entries` of repeating forms alone, of these patients and forms at most. `every_number` if an entry is to
+    name its instance. None if there is nobody to look for.
+    """
+    lookup = lookup_for(record_ids, forms=forms, by=by, every_number=every_number)
+    return None if lookup is None else look_up_ahead(lookup)
 
 
 def create_entry(

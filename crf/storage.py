@@ -5,11 +5,10 @@ check nothing.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, lru_cache
-from itertools import repeat
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -120,20 +119,33 @@ def insert_entries(
     beside: Mapping[str, Sequence[Any]],
     run: Callable[[str, Sequence[Any]], None] = execute,
 ) -> None:
-    """Save new entries of one form in one statement.
+    """Save new entries of one form, all made at the same moment, in one statement.
 
     `beside` gives further columns, with a value for each entry. `run` is given the statement and its parameters.
     """
-    table = table_of(form)
-    names = (*BESIDE, "created_at", *beside, *table.variables)
     entries_were_saved(form.form_name(), number=len(entries))
-    rows = _rows(entries, beside=beside)
+    first = entries[0]
+    moment = first.updated_at.isoformat()
+    shared = {"version": first.version, "locked": first.locked, "created_at": moment, "updated_at": moment}
+    own: dict[str, Sequence[Any]] = {
+        "record_id": [entry.record_id for entry in entries],
+        "site_id": [entry.site for entry in entries],
+        "instance": [entry.instance for entry in entries],
+        "status": [entry.status.value for entry in entries],
+        "missing": [json.dumps(entry.missing) if entry.missing else "{}" for entry in entries],
+        **beside,
+        **{name: _stored(name, entries) for name in table_of(form).variables},
+    }
     if len(entries) == 1:
-        run(_insert_one(form, names), next(rows))
-        return
-    # Several come as one JSON text: COPY is closed to a role that row-level security holds for.
-    records = msgspec.json.encode([dict(zip(names, row, strict=True)) for row in rows]).decode()
-    run(_insert_many(form, names), [records])
+        values = [values[0] for values in own.values()]
+        run(_insert_one(form, (*shared, *own)), [*shared.values(), *values])
+    else:
+        run(_insert_many(form, tuple(shared), tuple(own)), [*shared.values(), *map(_as_json, own.values())])
+
+
+def _as_json(values: Sequence[Any]) -> str:
+    """Return the values of a column as a JSON array, empty where none has a value."""
+    return "[]" if values.count(None) == len(values) else msgspec.json.encode(values).decode()
 
 
 @cache
@@ -144,16 +156,19 @@ def _insert_one(form: type[Form], names: tuple[str, ...]) -> str:
 
 
 @cache
-def _insert_many(form: type[Form], names: tuple[str, ...]) -> str:
-    """Return the statement that inserts the objects of one JSON array, with a value for each of the columns `names`."""
+def _insert_many(form: type[Form], shared: tuple[str, ...], own: tuple[str, ...]) -> str:
+    """Return the statement that inserts many rows: one value for each `shared` column, a JSON array for each other.
+
+    Column by column, for COPY is closed to a role that row-level security holds for, and rows as JSON objects take
+    PostgreSQL half as long again. An array that is shorter than the others is filled up with nulls.
+    """
     quote = connection.ops.quote_name
     types = {field.column: field.db_type(connection) for field in form._meta.local_fields}
-    columns = ", ".join(quote(name) for name in names)
-    # JSON of a column goes as text: as JSON it would be a text in JSON.
-    read = ", ".join(f"{quote(name)} {'text' if types[name] == 'jsonb' else types[name]}" for name in names)
-    values = ", ".join(f"{quote(name)}::jsonb" if types[name] == "jsonb" else quote(name) for name in names)
-    table = table_of(form).quoted
-    return f"INSERT INTO {table} ({columns}) SELECT {values} FROM json_to_recordset(%s::json) AS record({read})"  # noqa: S608 -- identifiers of the declaration
+    columns = ", ".join(quote(name) for name in (*shared, *own))
+    values = [f"%s::{types[name]}" for name in shared] + [f"{quote(name)}::{types[name]}" for name in own]
+    arrays = ", ".join(["json_array_elements_text(%s::json)"] * len(own))
+    rows = f"ROWS FROM ({arrays}) AS entry ({', '.join(map(quote, own))})"
+    return f"INSERT INTO {table_of(form).quoted} ({columns}) SELECT {', '.join(values)} FROM {rows}"  # noqa: S608 -- identifiers of the declaration
 
 
 def update_entry(entry: Entry, *, changed: Collection[str]) -> None:
@@ -164,46 +179,16 @@ def update_entry(entry: Entry, *, changed: Collection[str]) -> None:
     values: list[Any] = [entry.status.value, entry.version, json.dumps(entry.missing), entry.updated_at]
     sql = f"UPDATE {table.quoted} SET {assignments} WHERE record_id = %s AND instance = %s"  # noqa: S608 -- identifiers of the declaration
     # There are as many such statements as sets of variables: most run once.
-    execute(sql, [*values, *_stored(entry, changed), entry.record_id, entry.instance], prepare=False)
+    values += [_stored(name, [entry])[0] for name in changed]
+    execute(sql, [*values, entry.record_id, entry.instance], prepare=False)
     entries_were_saved(entry.form.form_name(), number=1)
 
 
-def _rows(entries: Sequence[Entry], *, beside: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of new entries, in the order of their columns."""
-    further = zip(*beside.values(), strict=True) if beside else repeat((), len(entries))
-    for entry, more in zip(entries, further, strict=True):
-        yield (*_beside(entry), *more, *_stored(entry, table_of(entry.form).variables))
-
-
-def _beside(entry: Entry) -> tuple[Any, ...]:
-    """Return the values of `BESIDE`, and the time of creation, which is that of the first version."""
-    saved_at = _moment(entry.updated_at)
-    return (
-        entry.record_id,
-        entry.site,
-        entry.instance,
-        entry.status.value,
-        entry.version,
-        json.dumps(entry.missing) if entry.missing else "{}",
-        entry.locked,
-        saved_at,
-        saved_at,
-    )
-
-
-@lru_cache(maxsize=1)
-def _moment(moment: datetime) -> str:
-    """Return a moment as text; the entries of one call share theirs."""
-    return moment.isoformat()
-
-
-def _stored(entry: Entry, variables: Iterable[str]) -> list[Any]:
-    """Return the values of an entry as they go to the columns of `variables`."""
-    writers, values = table_of(entry.form).writers, entry.values
-    return [
-        write(value) if (value := values[name]) is not None and (write := writers.get(name)) else value
-        for name in variables
-    ]
+def _stored(name: str, entries: Sequence[Entry]) -> list[Any]:
+    """Return the values of a variable as they go to its column, one for each entry."""
+    values = [entry.values[name] for entry in entries]
+    write = table_of(entries[0].form).writers.get(name)
+    return values if write is None else [None if value is None else write(value) for value in values]
 
 
 def read_partial_dates(row: dict[str, Any], names: Iterable[str]) -> None:

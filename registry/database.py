@@ -4,12 +4,13 @@ They run on Django's connection, in its transaction and with its exceptions, but
 parameters in Python and has the server plan each statement anew. Several go in one message and their answers come in
 one (`registry.messenger`): the two processes wake each other once for all of them (docs/performance.md, "Where the time
 goes"). A statement whose answer can wait goes with the next one (`execute_soon`), or at once, and runs while this
-process does something else (`execute_ahead`). All run in the order in which they were given, those of Django's cursors
-too; only what a cursor on the server fetches must not come between.
+process does something else (`execute_ahead`, `fetch_ahead`). All run in the order in which they were given, those of
+Django's cursors too; only what a cursor on the server fetches must not come between.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from threading import local
 from typing import Any, NoReturn
 
@@ -70,6 +71,28 @@ def execute_ahead(sql: str, parameters: Sequence[Any]) -> None:
     _refuse_outside_of_a_block()
     with _messenger() as messenger:
         messenger.send(Asked(sql, parameters))
+
+
+def fetch_ahead(*statements: Statement, prepare: bool = True) -> Callable[[], list[list[Row]]]:
+    """Have the server run constant statements while this process goes on; return what waits for the rows of each.
+
+    Otherwise as `fetch_all`; what they are refused for is raised with the next statement, or by what is returned. Only
+    within `ending_with_what_waits`.
+    """
+    _refuse_outside_of_a_block()
+    found: dict[int, list[Row]] = {}
+    asked = [
+        Asked(sql, parameters, prepare=prepare, then=partial(found.__setitem__, place))
+        for place, (sql, parameters) in enumerate(statements)
+    ]
+    with _messenger() as messenger:
+        messenger.send(*asked)
+
+    def rows() -> list[list[Row]]:
+        send_what_waits()
+        return [found[place] for place in range(len(asked))]
+
+    return rows
 
 
 def send_what_waits() -> None:

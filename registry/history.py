@@ -28,20 +28,24 @@ from registry.row_security import access_to, history_of
 ACTOR = "ecrf_actor()"
 """SQL function (registry/database_functions.py) that returns who acts in this transaction, never null."""
 
-# Chains are locked in one order before their ends are read, and first made where they are new.
+# Chains are locked in one order, made where they are new, and their ends read once, by the order of the chains. Nothing
+# is joined: plans are kept, and one made for two rows must be as good for a thousand.
 LINK_MANY = """
-    INSERT INTO registry_historychain (chain, site_id, length, digest)
-        SELECT DISTINCT {chain}, {site}, 0, ''::bytea FROM {source} AS changed
-         WHERE NOT EXISTS (SELECT FROM registry_historychain known WHERE known.chain = {chain})
-         ORDER BY 1 ON CONFLICT DO NOTHING;
-    PERFORM FROM registry_historychain WHERE chain IN (SELECT {chain} FROM {source} AS changed)
-        ORDER BY chain FOR UPDATE;
+    SELECT array_agg(DISTINCT {chain}) INTO ecrf_chains FROM {source} AS changed;
+    FOR attempt IN 1..2 LOOP
+        SELECT array_agg(length), array_agg(digest) INTO ecrf_lengths, ecrf_digests
+          FROM (SELECT * FROM registry_historychain WHERE chain = ANY(ecrf_chains) ORDER BY chain FOR UPDATE) AS held;
+        EXIT WHEN cardinality(ecrf_lengths) = cardinality(ecrf_chains);
+        INSERT INTO registry_historychain (chain, site_id, length, digest)
+            SELECT DISTINCT {chain}, {site}, 0, ''::bytea FROM {source} AS changed ORDER BY 1 ON CONFLICT DO NOTHING;
+    END LOOP;
     ecrf_moment := clock_timestamp();
     WITH kept AS (
         INSERT INTO "{history}" ({columns}, pgh_seq, pgh_digest)
-        SELECT {said}, before.length + row_number() OVER chain, ecrf_link(before.digest, {content}) OVER chain
-          FROM {source} AS changed JOIN registry_historychain before ON before.chain = {chain}
-        WINDOW chain AS (PARTITION BY before.chain ORDER BY {key} ROWS UNBOUNDED PRECEDING)
+        SELECT {said}, ecrf_lengths[place] + row_number() OVER chain,
+               ecrf_link(ecrf_digests[place], {content}) OVER chain
+          FROM (SELECT changed.*, dense_rank() OVER (ORDER BY {chain}) AS place FROM {source} AS changed) AS changed
+        WINDOW chain AS (PARTITION BY place ORDER BY {key} ROWS UNBOUNDED PRECEDING)
         RETURNING pgh_chain, pgh_seq, pgh_digest)
     UPDATE registry_historychain chained SET length = last.pgh_seq, digest = last.pgh_digest
       FROM (SELECT DISTINCT ON (pgh_chain) * FROM kept ORDER BY pgh_chain, pgh_seq DESC) AS last
@@ -78,6 +82,9 @@ VARIABLES = [
     ("ecrf_chain", "text"),
     ("ecrf_place", "bigint"),
     ("ecrf_digest", "bytea"),
+    ("ecrf_chains", "text[]"),
+    ("ecrf_lengths", "bigint[]"),
+    ("ecrf_digests", "bytea[]"),
 ]
 BESIDE_THE_CONTENT = frozenset({"pgh_id", "pgh_seq", "pgh_digest"})
 """Columns of a history row that its digest is not over: its digest, and what places it."""

@@ -11,14 +11,14 @@ from rest_framework.request import Request
 from crf import entry as service
 from crf.api.representation import MISSING, STATUS, WARNING, problem_json, warnings_json
 from crf.api.views import EntryView, refused
-from crf.batch import RECORD_ID, Result
+from crf.batch import RECORD_ID, LookedUp, Result
 from crf.forms import all_forms, forms_by_name
 from crf.reading import Problem as EntryProblem
 from crf.reading import Submission, read_json
 from registry.api import answer, caller, read_body
 from registry.openapi import IDEMPOTENCY_KEY, PROBLEM, Operation
 from registry.problems import Problem, bad_request
-from registry.rights import Right, anywhere
+from registry.rights import Caller, Right, anywhere
 
 MEMBERS = frozenset({"form", "record_id", "instance", "site", "status", "missing", "values"})
 
@@ -42,9 +42,11 @@ class Entries(EntryView):
         """Save the entries; the answer has a result for each, in order."""
         body = read_body(request)
         items, atomic = _read_call(body)
+        looked_up = _patients_ahead(items, by=caller(request))
         read = [_read_item(item) for item in items]
         submissions = [found for found in read if isinstance(found, Submission)]
-        saved_or_not = iter(service.create_entries(submissions, by=caller(request), atomic=False))
+        made = service.create_entries(submissions, by=caller(request), atomic=False, looked_up=looked_up)
+        saved_or_not = iter(made)
         results = [next(saved_or_not) if isinstance(found, Submission) else Result(problems=[found]) for found in read]
         refusals = [index for index, result in enumerate(results) if result.problems]
         if atomic and refusals:
@@ -116,6 +118,20 @@ def _read_call(body: Mapping[str, Any]) -> tuple[list[Any], bool]:
         message = _("entries: send at most %(max)d in one call.") % {"max": settings.MAX_BULK_ENTRIES}
         raise Problem(413, "too_many", message)
     return items, atomic
+
+
+def _patients_ahead(items: list[Any], *, by: Caller) -> LookedUp | None:
+    """Have the database look for the patients while the entries are read.
+
+    Not where there are new ones too: those are numbered before others are held, as every door does it.
+    """
+    readable = [item for item in items if isinstance(item, dict) and isinstance(item.get("form"), str)]
+    forms = [form for name in {item["form"] for item in readable} if (form := forms_by_name().get(name))]
+    if not all(form.repeating for form in forms):
+        return None
+    record_ids = {record_id for item in readable if isinstance(record_id := item.get("record_id"), str)}
+    every_number = any(item.get("instance") is not None for item in readable)
+    return service.patients_ahead(record_ids, forms=forms, by=by, every_number=every_number)
 
 
 def _read_item(item: Any) -> Submission | EntryProblem:

@@ -2,8 +2,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from crf.charts import known_patients
+from crf.charts import Lookup, known_patients, look_up, look_up_ahead
 from crf.forms import forms_by_name
+from registry.acting import Door, acting
 from registry.database import fetch_all
 from registry.rights import Role
 from tests.conftest import caller_now, make_person
@@ -21,7 +22,7 @@ def test_all_numbers_in_use_are_known_or_the_highest_alone(every_number, taken):
     saved("dosing", {"dose_start": "2020-01-01", "dose_end": "2020-01-31"}, by=by, record_id=record_id, instance=2)
     saved("dosing", {"dose_start": "2020-02-01", "dose_end": "2020-02-20"}, by=by, record_id=record_id, instance=5)
 
-    known = known_patients([record_id], forms=[DOSING], sites={"MTP"}, hold=False, every_number=every_number)
+    known = look_up(Lookup([record_id], forms=[DOSING], sites={"MTP"}, hold=False, every_number=every_number))
 
     assert known[record_id].taken == {DOSING: taken}
 
@@ -33,6 +34,24 @@ def test_a_patient_without_an_entry_of_the_form_has_no_number_in_use():
     known = known_patients([record_id], forms=[DOSING], sites={"MTP"}, hold=False)
 
     assert known[record_id].taken == {}
+
+
+def test_patients_looked_up_ahead_are_those_that_are_found_at_once():
+    by = caller_now(make_person(Role.COORDINATOR, site="MTP"))
+    for record_id in ("MTP-001", "MTP-002"):
+        saved("patient", {"birth_date": "1970-05-01"}, by=by, record_id=record_id)
+        saved("dosing", by=by, record_id=record_id, instance=3)
+    lookup = Lookup(["MTP-002", "MTP-001", "MTP-003"], forms=[DOSING], sites={"MTP"}, hold=True)
+
+    with acting(by, door=Door.REST):
+        ahead = look_up_ahead(lookup)
+        at_once = look_up(lookup)
+        assert ahead() == at_once == ahead()
+
+    assert [(name, known.taken) for name, known in at_once.items()] == [
+        ("MTP-001", {DOSING: {3}}),
+        ("MTP-002", {DOSING: {3}}),
+    ]
 
 
 @pytest.mark.parametrize(("patients", "keeps"), [(["MTP-001"], True), (["MTP-001", "MTP-002"], False)])

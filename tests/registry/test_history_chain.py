@@ -193,6 +193,31 @@ def test_a_statement_of_no_one_and_two_rows_is_linked_alike(chart, coordinator):
     assert breaks() == []
 
 
+def test_many_rows_of_many_patients_are_linked_each_in_its_chain(chart, coordinator):
+    """Patients with a chain and patients whose chain is new, some with several rows, in no order."""
+    for record_id in ("MTP-003", "MTP-010", "MTP-1000"):
+        saved("patient", by=coordinator, record_id=record_id)
+    with as_owner() as owner:  # as if nothing had ever been written about them
+        owner.execute("ALTER TABLE crf_patienthistory DISABLE TRIGGER USER")
+        owner.execute("DELETE FROM crf_patienthistory WHERE record_id = ANY('{MTP-003,MTP-1000}')")
+        owner.execute("ALTER TABLE crf_patienthistory ENABLE TRIGGER USER")
+        owner.execute("DELETE FROM registry_historychain WHERE chain = ANY('{MTP-003,MTP-1000}')")
+    before = dict(HistoryChain.objects.values_list("chain", "length"))
+    rows = [["MTP-1000", 1], [chart, 20], ["MTP-003", 2], ["MTP-010", 1], ["MTP-003", 1], [chart, 10], ["MTP-003", 3]]
+
+    with acting(coordinator, door=Door.REST), connection.cursor() as cursor:
+        columns = "record_id, site_id, instance, status, version, missing, locked, ae_term"
+        rows_of = "SELECT record_id, 'MTP', number, 0, 1, '{}', false, 'Fatigue' FROM"
+        given = "unnest(%s::text[], %s::int[]) AS given (record_id, number)"
+        record_ids, numbers = ([row[place] for row in rows] for place in (0, 1))
+        cursor.execute(f"INSERT INTO crf_adverseevent ({columns}) {rows_of} {given}", [record_ids, numbers])
+
+    after = dict(HistoryChain.objects.values_list("chain", "length"))
+    added = {chain: length - before.get(chain, 0) for chain, length in after.items() if length != before.get(chain)}
+    assert added == {chart: 2, "MTP-003": 3, "MTP-010": 1, "MTP-1000": 1}
+    assert breaks() == []
+
+
 def test_a_row_is_whole_whatever_way_its_writer_spells_moments_and_dates(chart, coordinator):
     with acting(coordinator, door=Door.REST), connection.cursor() as cursor:
         cursor.execute("SET LOCAL datestyle = 'German'")

@@ -11,6 +11,7 @@ from registry.database import (
     execute,
     execute_ahead,
     execute_soon,
+    fetch_ahead,
     fetch_all,
     fetch_row,
     forget_what_waits,
@@ -80,12 +81,53 @@ def test_what_runs_ahead_is_there_for_the_next_statement_of_whoever_asks():
     assert there("AAA", "BBB", "CCC", "DDD", "EEE") == {"AAA", "BBB", "CCC", "DDD", "EEE"}
 
 
-@pytest.mark.parametrize("ask", [execute_soon, execute_ahead])
+def ask_for_rows_ahead(sql, parameters):
+    fetch_ahead((sql, parameters))
+
+
+@pytest.mark.parametrize("ask", [execute_soon, execute_ahead, ask_for_rows_ahead])
 def test_nothing_is_asked_that_nobody_would_hear(ask):
     with transaction.atomic(), pytest.raises(RuntimeError, match="ending_with_what_waits"):
         ask(INSERT, ["AAA", "A"])
 
     assert there("AAA") == set()
+
+
+def test_rows_asked_for_ahead_are_of_their_moment_and_wait_to_be_wanted(assert_round_trips):
+    codes = "SELECT code FROM registry_site WHERE code = ANY(%s) ORDER BY 1"
+    with block(), assert_round_trips(2):
+        execute_soon(INSERT, ["AAA", "A"])
+        ahead = fetch_ahead((codes, [["AAA", "BBB"]]), (NUMBER, [7]))
+        execute_ahead(INSERT, ["BBB", "B"])
+        rows = ahead(), ahead()
+
+    assert rows == ([[("AAA",)], [(7,)]],) * 2
+    connection.close()
+    assert there("AAA", "BBB") == {"AAA", "BBB"}
+
+
+def test_rows_asked_for_ahead_are_kept_for_who_wants_them_after_other_statements():
+    with block():
+        ahead = fetch_ahead((NUMBER, [7]))
+        own = fetch_row(NUMBER, [8])
+        of_django = there("AAA")
+        rows = ahead()
+
+    assert (own, of_django, rows) == ((8,), set(), [[(7,)]])
+
+
+def test_rows_that_were_asked_for_ahead_and_refused_are_an_error_for_who_wants_them():
+    def read():
+        with block():
+            execute_soon(INSERT, ["AAA", "A"])
+            rows = fetch_ahead((NUMBER, [7]), ("SELECT 1 / %s::int", [0]))
+            rows()
+
+    with pytest.raises(DataError, match="division by zero"):
+        read()
+
+    assert there("AAA") == set()
+    assert fetch_row(NUMBER, [1]) == (1,)
 
 
 # What is refused

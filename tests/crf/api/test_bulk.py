@@ -91,6 +91,65 @@ def test_without_atomic_the_good_are_saved_and_the_bad_reported_in_their_place(c
     assert [(error["field"], error["code"]) for error in third["errors"]] == [("form", "unknown_code")]
 
 
+TEXTS = [
+    'He said "no"',
+    "C:\\path\\n",
+    "two\nlines\tand a tab",
+    "null",
+    "{}",
+    "[1, 2]",
+    "=1+1",
+    "été 🌞 日本",
+    "%s %% $1",
+    "a b ½",
+]
+
+
+def test_an_entry_among_many_is_saved_like_one_alone(client, patient):
+    """Many go to the database column by column; each value must come to its row as it was sent."""
+    given = [
+        item("adverse_event", changes={"ae_notes": text, "ae_serious": True, "ae_serious_criteria": criteria})
+        for text, criteria in zip(TEXTS, [["death"], ["hospitalisation", "medically_important"]] * 5, strict=True)
+    ]
+    given += [
+        item("dosing", changes={"dose_mg": 7.5, "dose_start": "2010-01-01", "dose_end": "2010-02-01"}),
+        item("dosing", changes={"dose_mg": 10, "dose_start": "2011-01-01", "dose_end": "2011-02-01"}),
+        item("adverse_event", changes={"ae_end": None, "ae_notes": None}, missing={"ae_end": "UNK"}),
+        item(status="incomplete"),
+        item(),
+    ]
+
+    many = send(client, *given, atomic=False)
+    alone = [
+        client.send("POST", f"/api/v1/patients/{other}/{one['form']}/", {**one["values"], **beside_of(one)})
+        for other in [client.send("POST", "/api/v1/patients/", body(of="patient")).json()["record_id"]]
+        for one in given
+    ]
+
+    assert [found.get("errors") for found in many.json()["results"]] == [None] * len(given)
+    assert [response.status_code for response in alone] == [201] * len(given)
+    assert [without_place(found) for found in entries_of("MTP-001", client)] == [
+        without_place(response.json()) for response in sorted(alone, key=place_of)
+    ]
+
+
+def beside_of(one):
+    return {name: one[name] for name in ("status", "missing") if name in one}
+
+
+def place_of(response):
+    return response.json()["form"], response.json()["instance"]
+
+
+def entries_of(record_id, client):
+    found = [row for form in REPEATING for row in client.get(f"/api/v1/patients/{record_id}/{form}/").json()["results"]]
+    return sorted(found, key=lambda row: (row["form"], row["instance"]))
+
+
+def without_place(entry):
+    return {name: value for name, value in entry.items() if name not in ("record_id", "updated_at", "warnings")}
+
+
 def test_without_atomic_all_may_be_refused(client):
     response = send(client, item(), atomic=False)
 
