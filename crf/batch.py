@@ -50,10 +50,17 @@ class Batch:
     """The submissions of one call on their way to the database."""
 
     def __init__(
-        self, submissions: Sequence[Submission], *, by: Caller, now: datetime, looked_up: LookedUp | None = None
+        self,
+        submissions: Sequence[Submission],
+        *,
+        by: Caller,
+        now: datetime,
+        looked_up: LookedUp | None = None,
+        judged: Callable[[list[Result]], None] | None = None,
     ) -> None:
         self.submissions = submissions
         self.looked_up = looked_up
+        self.judged = judged
         self.by = by
         self.now = now
         self.today = timezone.localdate(now)
@@ -72,7 +79,7 @@ class Batch:
             self._check(0)
             self._refuse_if(atomic)
             self._save_alone()
-            self._warn()
+            self._warn_and_tell()
         else:
             self._save_many(atomic)
         self._follow()
@@ -83,12 +90,14 @@ class Batch:
         if atomic and problems:
             raise Refused(problems)
 
-    def _warn(self) -> None:
-        """Have the soft checks look at what is saved, against the charts as they are now."""
+    def _warn_and_tell(self) -> None:
+        """Have the soft checks look at what is saved, against the charts as they are now, and tell who waits for it."""
         for result in self.results:
             if result.entry is not None:
                 chart = self.patients[result.entry.record_id].chart
                 result.entry.warnings = soft_findings(result.entry.form, result.entry.as_row(), chart=chart)
+        if self.judged is not None:
+            self.judged(self.results)
 
     def _follow(self) -> None:
         """Open and close the data queries that follow from what was saved."""
@@ -246,12 +255,12 @@ class Batch:
                 self._check_and_write(sorted(self._of_forms(repeating=False), key=self._record_id_of))
                 self._check_and_write(self._of_forms(repeating=True))
                 self._refuse_if(atomic)
-                self._warn()
+                self._warn_and_tell()
         except IntegrityError:
             # Another writer was faster with one of them: only one by one can it be told which.
             self._save_one_by_one()
             self._refuse_if(atomic)
-            self._warn()
+            self._warn_and_tell()
 
     def _of_forms(self, *, repeating: bool) -> list[int]:
         return [index for index in self.order if self.submissions[index].form.repeating == repeating]

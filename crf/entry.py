@@ -7,7 +7,7 @@ refuse, one coded message a field, and then nothing is saved; soft checks save, 
 Writers of the same patient wait for one another (a lock on the patient row), writers of different patients do not.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,15 +35,18 @@ def create_entries(
     atomic: bool = True,
     now: datetime | None = None,
     looked_up: LookedUp | None = None,
+    judged: Callable[[list[Result]], None] | None = None,
 ) -> list[Result]:
     """Save new entries of any forms, and return what became of each, in order.
 
     Patients are saved first, so that their other forms can come in the same call. With `atomic` one bad entry
     refuses all; without, the good ones are saved and the bad ones reported. `looked_up` is what `patients_ahead` gave.
+    `judged` is given the results while the database is still at work, and again if it refuses what the checks passed.
 
     Raises Refused (only with `atomic`).
     """
-    results = Batch(submissions, by=by, now=now or timezone.now(), looked_up=looked_up).create(atomic=atomic)
+    batch = Batch(submissions, by=by, now=now or timezone.now(), looked_up=looked_up, judged=judged)
+    results = batch.create(atomic=atomic)
     send_what_waits()
     return results
 

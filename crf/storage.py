@@ -124,7 +124,7 @@ def insert_entries(
     `beside` gives further columns, with a value for each entry. `run` is given the statement and its parameters.
     """
     entries_were_saved(form.form_name(), number=len(entries))
-    first = entries[0]
+    table, first = table_of(form), entries[0]
     moment = first.updated_at.isoformat()
     shared = {"version": first.version, "locked": first.locked, "created_at": moment, "updated_at": moment}
     own: dict[str, Sequence[Any]] = {
@@ -134,7 +134,10 @@ def insert_entries(
         "status": [entry.status.value for entry in entries],
         "missing": [json.dumps(entry.missing) if entry.missing else "{}" for entry in entries],
         **beside,
-        **{name: _stored(name, entries) for name in table_of(form).variables},
+        **{
+            name: _stored([entry.values[name] for entry in entries], table.writers.get(name))
+            for name in table.variables
+        },
     }
     if len(entries) == 1:
         values = [values[0] for values in own.values()]
@@ -179,15 +182,13 @@ def update_entry(entry: Entry, *, changed: Collection[str]) -> None:
     values: list[Any] = [entry.status.value, entry.version, json.dumps(entry.missing), entry.updated_at]
     sql = f"UPDATE {table.quoted} SET {assignments} WHERE record_id = %s AND instance = %s"  # noqa: S608 -- identifiers of the declaration
     # There are as many such statements as sets of variables: most run once.
-    values += [_stored(name, [entry])[0] for name in changed]
+    values += [_stored([entry.values[name]], table.writers.get(name))[0] for name in changed]
     execute(sql, [*values, entry.record_id, entry.instance], prepare=False)
     entries_were_saved(entry.form.form_name(), number=1)
 
 
-def _stored(name: str, entries: Sequence[Entry]) -> list[Any]:
-    """Return the values of a variable as they go to its column, one for each entry."""
-    values = [entry.values[name] for entry in entries]
-    write = table_of(entries[0].form).writers.get(name)
+def _stored(values: list[Any], write: Callable[[Any], Any] | None) -> list[Any]:
+    """Return values of a variable as they go to its column; `write` is how, if not as they are."""
     return values if write is None else [None if value is None else write(value) for value in values]
 
 

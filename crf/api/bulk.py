@@ -1,6 +1,6 @@
 """Many entries of any forms in one call."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -43,17 +43,33 @@ class Entries(EntryView):
         body = read_body(request)
         items, atomic = _read_call(body)
         looked_up = _patients_ahead(items, by=caller(request))
-        read = [_read_item(item) for item in items]
-        submissions = [found for found in read if isinstance(found, Submission)]
-        made = service.create_entries(submissions, by=caller(request), atomic=False, looked_up=looked_up)
-        saved_or_not = iter(made)
-        results = [next(saved_or_not) if isinstance(found, Submission) else Result(problems=[found]) for found in read]
-        refusals = [index for index, result in enumerate(results) if result.problems]
+        answers = _Answers([_read_item(item) for item in items])
+        submissions, write = answers.submissions, answers.write
+        service.create_entries(submissions, by=caller(request), atomic=False, looked_up=looked_up, judged=write)
+        refusals = sum(bool(result.problems) for result in answers.results)
         if atomic and refusals:
-            raise _all_refused(results)
-        saved = len(results) - len(refusals)
-        found = {"saved": saved, "refused": len(refusals), "results": [_result(result) for result in results]}
+            raise _all_refused(answers.results)
+        saved = len(answers.results) - refusals
+        found = {"saved": saved, "refused": refusals, "results": answers.as_json}
         return answer(found, status=201 if atomic else 200)
+
+
+class _Answers:
+    """What is answered to the items of a call, in their order: those that name no form have no submission."""
+
+    def __init__(self, read: Sequence[Submission | EntryProblem]) -> None:
+        self._read = read
+        self.submissions = [found for found in read if isinstance(found, Submission)]
+        self.results: list[Result] = []
+        self.as_json: list[dict[str, Any]] = []
+
+    def write(self, made: Iterable[Result]) -> None:
+        """Take the results of the submissions, and write what is answered while the database saves the entries."""
+        of_submissions = iter(made)
+        self.results = [
+            next(of_submissions) if isinstance(found, Submission) else Result(problems=[found]) for found in self._read
+        ]
+        self.as_json = [_result(result) for result in self.results]
 
 
 RESULTS: dict[str, Any] = {

@@ -4,8 +4,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from crf.api import bulk
 from crf.forms import all_forms, forms_by_name
 from crf.locks import Target, lock
+from crf.reading import read_json
+from registry import database
 from registry.acting import Door, acting
 from registry.callers import create_token
 from registry.models import IdempotentAnswer
@@ -148,6 +151,34 @@ def entries_of(record_id, client):
 
 def without_place(entry):
     return {name: value for name, value in entry.items() if name not in ("record_id", "updated_at", "warnings")}
+
+
+def at_work():
+    """Return whether the database was asked for something whose answer nobody has taken yet."""
+    return bool(database._kept.messenger.under_way)
+
+
+@pytest.mark.parametrize(("forms", "meanwhile"), [(["dosing", "adverse_event"], True), (["dosing", "patient"], False)])
+def test_patients_are_looked_for_while_the_entries_are_read_unless_some_are_new(
+    forms, meanwhile, client, patient, monkeypatch
+):
+    """New patients are numbered before others are held, at every door alike, or two calls could wait in a circle."""
+    seen = []
+    monkeypatch.setattr(bulk, "read_json", lambda *given, **named: seen.append(at_work()) or read_json(*given, **named))
+
+    response = send(client, *[item(form, None if form == "patient" else "MTP-001") for form in forms])
+
+    assert (response.status_code, seen) == (201, [meanwhile] * len(forms))
+
+
+def test_the_answer_is_written_while_the_database_saves(client, patient, monkeypatch):
+    seen = []
+    written = bulk._result
+    monkeypatch.setattr(bulk, "_result", lambda result: seen.append(at_work()) or written(result))
+
+    response = send(client, item(), item("dosing"))
+
+    assert (response.status_code, seen) == (201, [True, True])
 
 
 def test_without_atomic_all_may_be_refused(client):
