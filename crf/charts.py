@@ -109,8 +109,9 @@ def new_patient(site: str, *, forms: Collection[type[Form]]) -> Known:
 
 
 WANTED = "unnest(string_to_array(%s, ',')) AS wanted (record_id)"
-"""The patients asked for. What is wanted of each is looked up by the key of its table (OFFSET 0 keeps the planner from
-joining whole tables): no slower when the tables have grown."""
+"""The patients asked for, in the order in which they are asked for. What is wanted of each is looked up by the key of
+its table (OFFSET 0 keeps the planner from joining whole tables): no slower when the tables have grown, or when nothing
+is known of them yet: one condition over all would then read a whole site and compare each row with all wanted."""
 
 
 @cache
@@ -129,10 +130,12 @@ def _repeats(form: type[Form]) -> bool:
 
 
 def _statement_of_patients(variables: Iterable[str], *, hold: bool) -> str:
-    readable = "record_id = ANY(string_to_array(%s, ',')) AND site_id = ANY(string_to_array(%s, ','))"
-    held = ' ORDER BY record_id COLLATE "C" FOR NO KEY UPDATE' if hold else ""
-    table, columns = table_of(patient_form()).quoted, _columns(("record_id", "site_id", *variables))
-    return f"SELECT {columns} FROM {table} WHERE {readable} AND deleted_at IS NULL{held}"  # noqa: S608 -- identifiers of the declaration
+    of_one = (
+        f"SELECT * FROM {table_of(patient_form()).quoted} WHERE record_id = wanted.record_id AND deleted_at IS NULL"  # noqa: S608 -- identifiers of the declaration
+    )
+    readable = f"{of_one} AND site_id = ANY(string_to_array(%s, ',')) OFFSET 0{' FOR NO KEY UPDATE' if hold else ''}"
+    columns = _columns(("site_id", *variables))
+    return f"SELECT of_one.record_id, {columns} FROM {WANTED} CROSS JOIN LATERAL ({readable}) of_one"  # noqa: S608 -- identifiers of the declaration
 
 
 def _statement_of_rows(form: type[Form], variables: Iterable[str]) -> str:

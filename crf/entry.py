@@ -41,7 +41,8 @@ def create_entries(
 
     Patients are saved first, so that their other forms can come in the same call. With `atomic` one bad entry
     refuses all; without, the good ones are saved and the bad ones reported. `looked_up` is what `patients_ahead` gave.
-    `judged` is given the results while the database is still at work, and again if it refuses what the checks passed.
+    `judged` is given the results while the database is still at work, and again if it refuses what the checks passed;
+    with `atomic` Refused is raised instead.
 
     Raises Refused (only with `atomic`).
     """

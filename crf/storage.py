@@ -166,7 +166,8 @@ def _insert_many(form: type[Form], shared: tuple[str, ...], own: tuple[str, ...]
     PostgreSQL half as long again. An array that is shorter than the others is filled up with nulls.
     """
     quote = connection.ops.quote_name
-    types = {field.column: field.db_type(connection) for field in form._meta.local_fields}
+    # Without its length a type cuts and rounds nothing: that is left to the column, which refuses what is too long.
+    types = {field.column: str(field.db_type(connection)).partition("(")[0] for field in form._meta.local_fields}
     columns = ", ".join(quote(name) for name in (*shared, *own))
     values = [f"%s::{types[name]}" for name in shared] + [f"{quote(name)}::{types[name]}" for name in own]
     arrays = ", ".join(["json_array_elements_text(%s::json)"] * len(own))

@@ -34,22 +34,28 @@ LINK_MANY = """
     SELECT array_agg(DISTINCT {chain}) INTO ecrf_chains FROM {source} AS changed;
     FOR attempt IN 1..2 LOOP
         SELECT array_agg(length), array_agg(digest) INTO ecrf_lengths, ecrf_digests
-          FROM (SELECT * FROM registry_historychain WHERE chain = ANY(ecrf_chains) ORDER BY chain FOR UPDATE) AS held;
+          FROM (SELECT * FROM registry_historychain WHERE chain = ANY(ecrf_chains)
+                 ORDER BY chain COLLATE "C" FOR UPDATE) AS held;
         EXIT WHEN cardinality(ecrf_lengths) = cardinality(ecrf_chains);
         INSERT INTO registry_historychain (chain, site_id, length, digest)
             SELECT DISTINCT {chain}, {site}, 0, ''::bytea FROM {source} AS changed ORDER BY 1 ON CONFLICT DO NOTHING;
     END LOOP;
+    IF cardinality(ecrf_lengths) <> cardinality(ecrf_chains) THEN
+        RAISE EXCEPTION 'The ends of % chains were looked for, and % found.',
+            cardinality(ecrf_chains), cardinality(ecrf_lengths);
+    END IF;
     ecrf_moment := clock_timestamp();
     WITH kept AS (
         INSERT INTO "{history}" ({columns}, pgh_seq, pgh_digest)
-        SELECT {said}, ecrf_lengths[place] + row_number() OVER chain,
-               ecrf_link(ecrf_digests[place], {content}) OVER chain
-          FROM (SELECT changed.*, dense_rank() OVER (ORDER BY {chain}) AS place FROM {source} AS changed) AS changed
-        WINDOW chain AS (PARTITION BY place ORDER BY {key} ROWS UNBOUNDED PRECEDING)
+        SELECT {said}, ecrf_lengths[ecrf_nth] + row_number() OVER chain,
+               ecrf_link(ecrf_digests[ecrf_nth], {content}) OVER chain
+          FROM (SELECT changed.*, dense_rank() OVER (ORDER BY {chain} COLLATE "C") AS ecrf_nth
+                  FROM {source} AS changed) AS changed
+        WINDOW chain AS (PARTITION BY ecrf_nth ORDER BY {key} ROWS UNBOUNDED PRECEDING)
         RETURNING pgh_chain, pgh_seq, pgh_digest)
-    UPDATE registry_historychain chained SET length = last.pgh_seq, digest = last.pgh_digest
-      FROM (SELECT DISTINCT ON (pgh_chain) * FROM kept ORDER BY pgh_chain, pgh_seq DESC) AS last
-     WHERE chained.chain = last.pgh_chain;
+    INSERT INTO registry_historychain (chain, length, digest)
+        SELECT DISTINCT ON (pgh_chain) * FROM kept ORDER BY pgh_chain, pgh_seq DESC
+        ON CONFLICT (chain) DO UPDATE SET length = excluded.length, digest = excluded.digest;
 """
 # The same for one row, which nearly every statement has: no sorting and no windows, about half of what the chain
 # costs. The lock comes before the moment is noted, so that moments follow the order of the chain.
@@ -74,7 +80,7 @@ LINK_STATEMENT = (
     f"{LINK_ONE}    ELSE{LINK_MANY}    END IF;\n    RETURN NULL;\n"
 )
 LINK_ROW = f"{LINK_ONE}    RETURN NULL;\n"
-# Their prefix is ours: no column of a form begins with it.
+# Their prefix is ours, as that of the column `ecrf_nth`: no column of a form begins with it.
 VARIABLES = [
     ("ecrf_who", f"jsonb := {ACTOR}"),
     ("ecrf_who_as_text", "text := ecrf_who::text"),

@@ -18,6 +18,7 @@ from django.db.backends.signals import connection_created
 from django.test import Client, TransactionTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from hypothesis import settings
 
 from registry.accounts.second_factor import PROVEN_BY
 from registry.callers import caller_of, create_token
@@ -25,6 +26,10 @@ from registry.messenger import Messenger
 from registry.models import Membership, Person, Site
 from registry.rights import Caller, Role
 from registry.settings import OWNER
+
+# How long an example takes says what else the machine does.
+settings.register_profile("no clock", deadline=None)
+settings.load_profile("no clock")
 
 SINCE = date(2020, 1, 1)
 SITES = {"MTP": "Montpellier", "NIM": "Nîmes", "STR": "Strasbourg"}

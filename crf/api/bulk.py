@@ -141,12 +141,15 @@ def _patients_ahead(items: list[Any], *, by: Caller) -> LookedUp | None:
 
     Not where there are new ones too: those are numbered before others are held, as every door does it.
     """
-    readable = [item for item in items if isinstance(item, dict) and isinstance(item.get("form"), str)]
-    forms = [form for name in {item["form"] for item in readable} if (form := forms_by_name().get(name))]
+    known = forms_by_name()
+    of_forms = [
+        item for item in items if isinstance(item, dict) and isinstance(name := item.get("form"), str) and name in known
+    ]
+    forms = [known[name] for name in {item["form"] for item in of_forms}]
     if not all(form.repeating for form in forms):
         return None
-    record_ids = {record_id for item in readable if isinstance(record_id := item.get("record_id"), str)}
-    every_number = any(item.get("instance") is not None for item in readable)
+    record_ids = {record_id for item in of_forms if isinstance(record_id := item.get("record_id"), str)}
+    every_number = any(item.get("instance") is not None for item in of_forms)
     return service.patients_ahead(record_ids, forms=forms, by=by, every_number=every_number)
 
 

@@ -3,12 +3,13 @@ from unittest.mock import Mock
 import pytest
 
 from crf.charts import Lookup, known_patients, look_up, look_up_ahead
+from crf.entry import create_entries
 from crf.forms import forms_by_name
 from registry.acting import Door, acting
 from registry.database import fetch_all
 from registry.rights import Role
 from tests.conftest import caller_now, make_person
-from tests.crf.examples import saved
+from tests.crf.examples import saved, submission
 
 pytestmark = pytest.mark.django_db
 
@@ -66,3 +67,19 @@ def test_only_the_question_for_one_patient_keeps_its_plan(patients, keeps, data_
 
     assert sorted(known) == patients
     assert asked.call_args.kwargs == {"prepare": keeps}
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_patients_that_nothing_is_known_of_yet_are_found_by_their_key(data_manager):
+    """Right after many are enrolled the planner guesses: it must not read a site, and compare each with all wanted."""
+    names = [f"MTP-{number:04d}" for number in range(1, 1001)]
+    patients = [submission("patient", record_id=name, site="MTP") for name in names]
+    with acting(data_manager, door=Door.REST):
+        create_entries(patients, by=data_manager)
+    sql, parameters = Lookup(names, forms=[DOSING], sites={"MTP"}, hold=True).statements[0]
+
+    with acting(data_manager, door=Door.REST):
+        plan = "\n".join(line for (line,) in fetch_all((f"EXPLAIN {sql}", parameters), prepare=False)[0])
+
+    assert "Index Cond: (record_id = wanted.record_id)" in plan

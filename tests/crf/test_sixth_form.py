@@ -43,6 +43,7 @@ class SkinBiopsy(RepeatingForm):
     biopsy_depth = DecimalField("Depth", places=1, max=20, unit="mm")
     biopsy_stains = CheckboxField("Stains", {"he": "Haematoxylin and eosin", "pas": "PAS"})
     biopsy_read = PartialDateField("Read on")
+    place = TextField("A name that statements of ours could use for something else", sdtm="PR.PRLOC")
 
     hard_checks: ClassVar = [
         Check(
@@ -152,6 +153,8 @@ workbook = openpyxl.load_workbook(folder / "pooled.xlsx", read_only=True)
 found["sheet"] = [[str(cell) for cell in row if cell is not None] for row in workbook["skin_biopsy"].values]
 found["codebook"] = [row[1] for row in workbook["codebook"].values if row[0] == "skin_biopsy"]
 workbook.close()
+found["many"] = send("POST", "entries/", {"entries": [item | {"values": biopsy | {"place": "Lab"}}] * 3})[0]
+found["places"] = rows("SELECT place FROM biopsies_skinbiopsyhistory ORDER BY pgh_seq DESC LIMIT 3")
 print(json.dumps(found))
 """
 
@@ -259,7 +262,16 @@ def test_a_sixth_form_is_found_everywhere_without_another_line(run, tmp_path):
     of_patient = "/api/v1/patients/{record_id}/skin_biopsy/"
     one = f"{of_patient}{{instance}}/"
     assert found["paths"] == ["/api/v1/forms/skin_biopsy/", of_patient, one, f"{one}restore/"]
-    names = ["biopsy_date", "biopsy_place", "biopsy_place_other", "biopsy_depth", "biopsy_stains", "biopsy_read"]
+    assert (found["many"], found["places"]) == (201, [["Lab"]] * 3)
+    names = [
+        "biopsy_date",
+        "biopsy_place",
+        "biopsy_place_other",
+        "biopsy_depth",
+        "biopsy_stains",
+        "biopsy_read",
+        "place",
+    ]
     assert [row[0] for row in found["dictionary"]] == names
     first = dict(zip(COLUMNS, found["dictionary"][0], strict=True))
     assert {column: told for column, told in first.items() if told} == {

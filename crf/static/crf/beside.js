@@ -74,6 +74,7 @@ document.addEventListener("click", (event) => {
   if (!panel) return;
   event.preventDefault();
   panel.open = !panel.open;
+  opened.delete(panel);
   if (!panel.open) return;
   opened.add(panel);
   showField(panel);

@@ -171,6 +171,15 @@ def test_patients_are_looked_for_while_the_entries_are_read_unless_some_are_new(
     assert (response.status_code, seen) == (201, [meanwhile] * len(forms))
 
 
+def test_patients_named_for_no_form_are_not_looked_for(client, patient, monkeypatch):
+    asked = []
+    monkeypatch.setattr("crf.entry.lookup_for", lambda names, **_rest: asked.append(set(names)))
+
+    send(client, item(), item(record_id="MTP-002") | {"form": "nonsense"}, atomic=False)
+
+    assert asked == [{"MTP-001"}]
+
+
 def test_the_answer_is_written_while_the_database_saves(client, patient, monkeypatch):
     seen = []
     written = bulk._result
