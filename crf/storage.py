@@ -140,8 +140,7 @@ def insert_entries(
         },
     }
     if len(entries) == 1:
-        values = [values[0] for values in own.values()]
-        run(_insert_one(form, (*shared, *own)), [*shared.values(), *values])
+        run(_insert_one(form, (*shared, *own)), [*shared.values(), *(column[0] for column in own.values())])
     else:
         run(_insert_many(form, tuple(shared), tuple(own)), [*shared.values(), *map(_as_json, own.values())])
 
