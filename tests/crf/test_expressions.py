@@ -145,5 +145,5 @@ def test_a_hostile_expression_is_refused_quickly(hostile):
     with pytest.raises(ExpressionError):
         read_expression(hostile)
 
-    # Nothing of it takes a tenth of a second; what grows with a power of the length would take minutes.
+    # Each takes a fraction of a second; what grows with a power of the length would take minutes.
     assert time.process_time() - started < 30

@@ -123,7 +123,7 @@ def test_a_hostile_expression_costs_no_more_than_its_length(hostile):
     with pytest.raises(LogicError):
         parse(hostile)
 
-    # Nothing of it takes a tenth of a second; what grows with a power of the length would take minutes.
+    # Each takes a fraction of a second; what grows with a power of the length would take minutes.
     assert time.process_time() - started < 30
 
 
